@@ -1,0 +1,8 @@
+"""The table of embedders: one lazy line a backend."""
+
+from rowvec.backends import Backend
+
+TABLE = {
+    "local": Backend("rowvec.embedders.local:LocalEmbedder", "pip install wordllama"),
+    "memory": Backend("rowvec.embedders.memory:MemoryEmbedder"),
+}

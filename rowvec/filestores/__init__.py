@@ -1,0 +1,7 @@
+"""The table of file stores: one lazy line a backend."""
+
+from rowvec.backends import Backend
+
+TABLE = {
+    "file": Backend("rowvec.filestores.folder:FolderStore"),
+}

@@ -1,0 +1,8 @@
+"""The table of ledgers: one lazy line a backend."""
+
+from rowvec.backends import Backend
+
+TABLE = {
+    "sqlite": Backend("rowvec.ledgers.sql:SqlLedger"),
+    "memory": Backend("rowvec.ledgers.memory:MemoryLedger"),
+}

@@ -1,0 +1,252 @@
+"""The durable record of tasks, chunks, workers and keys: the only truth about what is done.
+
+Every operation is one conditional write (or one short transaction over a task and a chunk) or one
+read, so that any database with conditional writes can hold it. Time is the ledger's own clock.
+
+    task   pending → planning → processing → settling → completed | failed
+           a hold (paused, cancelling) stops the hand-out of work; cancelling ends in cancelled
+    chunk  ready → claimed(worker, fence) → done | ready (attempts + 1, not before) | failed
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from rowvec.model import (
+    ApiKey,
+    Chunk,
+    ChunkFiles,
+    ChunkState,
+    Claim,
+    Counts,
+    Flag,
+    PlannedChunk,
+    Task,
+    TaskSpec,
+    TaskState,
+    Totals,
+    WorkerInfo,
+)
+
+MAX_CRASHES = 20
+"""How often a worker may die over the same work before that work is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`fresh` is False when an earlier task answers for this submission."""
+
+    task: Task
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Tasks, newest first; `cursor` continues after the last, None at the end."""
+
+    tasks: Sequence[Task]
+    cursor: str | None
+
+
+class Ledger(ABC):
+    @classmethod
+    @abstractmethod
+    def open(cls, url: str, settings: Mapping[str, str]) -> Ledger:
+        """A ledger at `url`; cheap, touches nothing until `ready`."""
+
+    @abstractmethod
+    async def ready(self) -> None:
+        """Create what is missing (tables, folders); idempotent, safe under races."""
+
+    @abstractmethod
+    async def now(self) -> float:
+        """The ledger's clock: seconds since the epoch."""
+
+    # Tasks
+
+    @abstractmethod
+    async def submit(self, spec: TaskSpec, idempotency_key: str | None = None) -> Submitted:
+        """Record a new task in `pending`.
+
+        With an idempotency key seen before: the earlier task (fresh=False) if the spec is equal,
+        else IdempotencyConflict. Without one: an equal spec whose task has not ended answers with
+        that task (fresh=False). Of two equal submissions at once exactly one is fresh.
+        """
+
+    @abstractmethod
+    async def task(self, task_id: str) -> Task:
+        """Raises UnknownTask."""
+
+    @abstractmethod
+    async def tasks(
+        self, limit: int = 50, cursor: str | None = None, state: str | None = None
+    ) -> Page:
+        """Newest first. `state` filters by the state callers see: pending, processing (planning,
+        processing and settling, not paused), paused, cancelling, completed, failed, cancelled.
+
+        Raises InvalidRequest for a cursor it did not make.
+        """
+
+    @abstractmethod
+    async def chunks(
+        self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
+    ) -> list[Chunk]:
+        """Chunks with numbers above `after`, by number. Raises UnknownTask."""
+
+    @abstractmethod
+    async def flag(self, task_id: str, flag: Flag, reason: str | None = None) -> Task:
+        """Do what a caller asks; returns the task after it.
+
+        pause: a task that has not ended and is not cancelling is held as paused with `reason`.
+        resume: a paused task goes on where it stood (all `not_before` of its chunks are cleared).
+        cancel: no new work; `finish_if_done` (called here too) ends it in cancelled once no chunk
+        is claimed and nobody plans or settles it. Also from paused.
+        retry: a failed task goes back to processing (planning if it was never planned): its failed
+        chunks become ready with attempts and crashes 0, rows_failed and chunks_failed are set back.
+        Idempotent: asking again for what is already so changes nothing. Otherwise WrongState.
+        """
+
+    # Planning
+
+    @abstractmethod
+    async def append_chunks(
+        self, task_id: str, fence: int, chunks: Sequence[PlannedChunk]
+    ) -> None:
+        """Add chunks in `ready` and their rows to `rows_planned`; numbers already there are skipped.
+
+        Raises LeaseLost unless the task is planning, not held, and its fence is `fence`.
+        """
+
+    @abstractmethod
+    async def planned(self, task_id: str, fence: int, totals: Totals) -> None:
+        """The scan is complete: planning → processing, the lease is let go, then finish_if_done.
+
+        Raises LeaseLost as append_chunks does.
+        """
+
+    # Work
+
+    @abstractmethod
+    async def claim(
+        self, worker: str, most: int, most_per_task: int | None = None
+    ) -> list[Claim]:
+        """Hand out up to `most` pieces of work to a live worker, each to nobody else.
+
+        A claim bumps the fence of its chunk (or, for PLAN and SETTLE, of its task). Planning
+        first, then settling, then chunks, lowest number first, shared fairly: each next chunk comes from the
+        task with the fewest claimed chunks. Nothing of a held task, nothing before its
+        `not_before`; a task pending becomes planning and gets `started_at`. A worker that is not
+        alive in the ledger gets nothing. `most_per_task` bounds this worker's claimed chunks of one task.
+        """
+
+    @abstractmethod
+    async def commit(
+        self, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles
+    ) -> None:
+        """claimed → done, adding counts to the task in the same write; then finish_if_done.
+
+        Raises LeaseLost unless the chunk is claimed under this fence. Works while the task is
+        paused or cancelling.
+        """
+
+    @abstractmethod
+    async def hand_back(
+        self, task_id: str, number: int, fence: int, error: str | None, not_before: float
+    ) -> None:
+        """claimed → ready, not before that time; attempts + 1 when there is an error. LeaseLost as above."""
+
+    @abstractmethod
+    async def give_up(self, task_id: str, number: int, fence: int, error: str) -> None:
+        """claimed → failed, its rows to `rows_failed`; then finish_if_done. LeaseLost as above."""
+
+    @abstractmethod
+    async def release(
+        self, task_id: str, fence: int, error: str | None, not_before: float
+    ) -> None:
+        """Let go of a plan or settle claim so that it is claimed again, not before that time;
+        attempts + 1 when there is an error. Raises LeaseLost unless the task's fence is `fence`
+        and it is held by a worker."""
+
+    @abstractmethod
+    async def settled(
+        self, task_id: str, fence: int, duplicates: int, passages: int
+    ) -> None:
+        """settling → completed. `duplicates` rows are moved from upserted to duplicate, and
+        `passages` are taken off passages. Raises LeaseLost unless settling under this fence."""
+
+    @abstractmethod
+    async def fail(self, task_id: str, fence: int, error: str) -> None:
+        """planning or settling under this fence → failed, with the error. Raises LeaseLost."""
+
+    @abstractmethod
+    async def finish_if_done(self, task_id: str) -> None:
+        """Idempotent. If no hold: a processing task whose chunks are all done → settling, whose
+        chunks are all done or failed with a failure → failed with an error that counts them. If
+        cancelling: cancelled once nothing of it is claimed."""
+
+    # Workers
+
+    @abstractmethod
+    async def enlist(self, worker: WorkerInfo) -> None:
+        """A new worker, alive from now."""
+
+    @abstractmethod
+    async def beat(self, worker: str, holding: int) -> bool:
+        """Still alive, for all it holds. False if it has been buried: it holds nothing any more."""
+
+    @abstractmethod
+    async def holds(self, worker: str, claim: Claim) -> bool:
+        """Is this claim still the worker's own, and is the worker alive?"""
+
+    @abstractmethod
+    async def bury(self, workers: Collection[str]) -> int:
+        """These workers are dead: take back all they hold (chunk to ready, crashes + 1, or failed
+        once crashes exceed MAX_CRASHES; plan or settle lease let go). Returns how many pieces."""
+
+    @abstractmethod
+    async def retire(self, worker: str) -> None:
+        """A worker leaves in peace: what it still holds goes back without a crash counted."""
+
+    @abstractmethod
+    async def sweep(self, lease_seconds: float) -> int:
+        """Bury every worker whose last beat is older than that, then finish_if_done for every
+        task that has not ended. Returns how many pieces of work were taken back."""
+
+    @abstractmethod
+    async def workers(self) -> list[WorkerInfo]:
+        """Workers not buried or retired."""
+
+    # Namespaces
+
+    @abstractmethod
+    async def bind_namespace(self, namespace: str, model: str, dimension: int) -> None:
+        """Remember what a namespace is filled with. Raises NamespaceTaken if it is another model
+        or dimension; the message names both and says what to do."""
+
+    # API keys
+
+    @abstractmethod
+    async def add_key(self, key: ApiKey, only_if_none: bool = False) -> bool:
+        """Store a key. With only_if_none: only if there is no key at all (revoked ones count);
+        of several at once exactly one returns True."""
+
+    @abstractmethod
+    async def key(self, key_id: str) -> ApiKey | None:
+        """The key of that id, revoked or not."""
+
+    @abstractmethod
+    async def keys(self) -> list[ApiKey]: ...
+
+    @abstractmethod
+    async def revoke_key(self, key_id: str) -> None:
+        """Raises UnknownKey. Idempotent."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Raises Unavailable, in words, when it does not answer."""
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        return

@@ -1,0 +1,75 @@
+"""Where vectors are stored and searched."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from rowvec.model import Floats, Match, Stamp, VectorBatch
+
+
+class VectorStore(ABC):
+    """Vectors in namespaces, one per id.
+
+    `max_batch` bounds the vectors, `max_batch_bytes` the bytes of one upsert; `max_metadata_bytes`
+    bounds one vector's metadata as JSON. Namespaces match `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    """
+
+    max_batch: int
+    max_batch_bytes: int
+    max_metadata_bytes: int
+
+    @classmethod
+    @abstractmethod
+    def open(cls, url: str, settings: Mapping[str, str]) -> VectorStore:
+        """A store at `url`, for example `lancedb:///var/lib/vectordb/vectors`; cheap."""
+
+    @abstractmethod
+    async def prepare(self, namespace: str, dimension: int) -> None:
+        """Make the namespace ready for vectors of this dimension; idempotent, safe under races.
+
+        Raises StoreMismatch if it holds another dimension: called before anything is spent.
+        """
+
+    @abstractmethod
+    async def upsert(self, namespace: str, batch: VectorBatch) -> None:
+        """Write the batch, replacing vectors of the same ids; durable on return.
+
+        Each id is there once afterwards, whoever else writes it meanwhile. The namespace has been
+        prepared. Raises InputRefused, RetryLater, PauseNeeded or StoreMismatch.
+        """
+
+    @abstractmethod
+    async def stamps(self, namespace: str, row_ids: Sequence[str]) -> list[Stamp]:
+        """Stamps of all vectors of these rows, passages included; sees every finished upsert.
+
+        Unknown ids give nothing, as does an unknown namespace. Order is not promised.
+        """
+
+    @abstractmethod
+    async def all_stamps(self, namespace: str) -> list[Stamp]:
+        """Stamps of every vector of the namespace."""
+
+    @abstractmethod
+    async def delete(self, namespace: str, ids: Sequence[str]) -> None:
+        """Remove vectors by id; unknown ids are no error."""
+
+    @abstractmethod
+    async def delete_task(self, namespace: str, task_id: str) -> int:
+        """Remove every vector stamped with this task; returns how many there were."""
+
+    @abstractmethod
+    async def count(self, namespace: str) -> int:
+        """Vectors in the namespace; 0 for an unknown one."""
+
+    @abstractmethod
+    async def search(self, namespace: str, vector: Floats, limit: int) -> list[Match]:
+        """The `limit` nearest by cosine, nearest first; none for an unknown namespace."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Raises Unavailable or CredentialsRefused, in words, when it does not answer."""
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of connections."""
+        return
