@@ -270,17 +270,26 @@ class Rejection:
 
     `outcome` is `rejected` or `duplicate` (a later row of the file has the same id) or `warning`
     (the row landed, with something trimmed). `content` is the record as it stands in the file, cut
-    at 64 KiB; `start` and `end` are its byte range in the pinned source.
+    at 64 KiB; `start` and `end` are its byte range in the pinned source, `line` its 1-based physical
+    line. Doubles that are found across chunks carry the row number only.
     """
 
     outcome: str
     row: int
-    line: int
-    start: int
-    end: int
+    line: int | None
+    start: int | None
+    end: int | None
     code: str
     reason: str
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """One request's answer: float32 `vectors` of shape (texts, dimension), and the `tokens` it cost."""
+
+    vectors: Floats
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from rowvec.model import Floats
+from rowvec.model import Embedding
 
 
 class Embedder(ABC):
@@ -31,8 +31,8 @@ class Embedder(ABC):
         """
 
     @abstractmethod
-    async def embed(self, texts: Sequence[str]) -> Floats:
-        """Vectors of shape (len(texts), dimension), float32, finite, none of them all zero.
+    async def embed(self, texts: Sequence[str]) -> Embedding:
+        """A vector for each text, finite and not all zero, and the tokens that were spent on them all.
 
         At most `max_inputs` texts. Raises InputRefused when one of them is refused (the caller
         bisects), RetryLater, PauseNeeded, or TaskFailed. All or nothing: never fewer vectors.

@@ -11,7 +11,7 @@ read, so that any database with conditional writes can hold it. Time is the ledg
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rowvec.model import (
@@ -25,10 +25,12 @@ from rowvec.model import (
     PlannedChunk,
     Task,
     TaskSpec,
-    TaskState,
     Totals,
     WorkerInfo,
 )
+
+Allowance = Callable[[Task], int]
+"""How many chunks of this task one worker may hold."""
 
 MAX_CRASHES = 20
 """How often a worker may die over the same work before that work is given up."""
@@ -80,9 +82,7 @@ class Ledger(ABC):
         """Raises UnknownTask."""
 
     @abstractmethod
-    async def tasks(
-        self, limit: int = 50, cursor: str | None = None, state: str | None = None
-    ) -> Page:
+    async def tasks(self, limit: int = 50, cursor: str | None = None, state: str | None = None) -> Page:
         """Newest first. `state` filters by the state callers see: pending, processing (planning,
         processing and settling, not paused), paused, cancelling, completed, failed, cancelled.
 
@@ -111,9 +111,7 @@ class Ledger(ABC):
     # Planning
 
     @abstractmethod
-    async def append_chunks(
-        self, task_id: str, fence: int, chunks: Sequence[PlannedChunk]
-    ) -> None:
+    async def append_chunks(self, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> None:
         """Add chunks in `ready` and their rows to `rows_planned`; numbers already there are skipped.
 
         Raises LeaseLost unless the task is planning, not held, and its fence is `fence`.
@@ -129,22 +127,19 @@ class Ledger(ABC):
     # Work
 
     @abstractmethod
-    async def claim(
-        self, worker: str, most: int, most_per_task: int | None = None
-    ) -> list[Claim]:
+    async def claim(self, worker: str, most: int, most_per_task: Allowance | None = None) -> list[Claim]:
         """Hand out up to `most` pieces of work to a live worker, each to nobody else.
 
         A claim bumps the fence of its chunk (or, for PLAN and SETTLE, of its task). Planning
         first, then settling, then chunks, lowest number first, shared fairly: each next chunk comes from the
         task with the fewest claimed chunks. Nothing of a held task, nothing before its
         `not_before`; a task pending becomes planning and gets `started_at`. A worker that is not
-        alive in the ledger gets nothing. `most_per_task` bounds this worker's claimed chunks of one task.
+        alive in the ledger gets nothing. `most_per_task` says how many chunks
+        of a task this worker may hold.
         """
 
     @abstractmethod
-    async def commit(
-        self, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles
-    ) -> None:
+    async def commit(self, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles) -> None:
         """claimed → done, adding counts to the task in the same write; then finish_if_done.
 
         Raises LeaseLost unless the chunk is claimed under this fence. Works while the task is
@@ -162,17 +157,13 @@ class Ledger(ABC):
         """claimed → failed, its rows to `rows_failed`; then finish_if_done. LeaseLost as above."""
 
     @abstractmethod
-    async def release(
-        self, task_id: str, fence: int, error: str | None, not_before: float
-    ) -> None:
+    async def release(self, task_id: str, fence: int, error: str | None, not_before: float) -> None:
         """Let go of a plan or settle claim so that it is claimed again, not before that time;
         attempts + 1 when there is an error. Raises LeaseLost unless the task's fence is `fence`
         and it is held by a worker."""
 
     @abstractmethod
-    async def settled(
-        self, task_id: str, fence: int, duplicates: int, passages: int
-    ) -> None:
+    async def settled(self, task_id: str, fence: int, duplicates: int, passages: int) -> None:
         """settling → completed. `duplicates` rows are moved from upserted to duplicate, and
         `passages` are taken off passages. Raises LeaseLost unless settling under this fence."""
 

@@ -1,0 +1,45 @@
+# Everything runs from .venv, which every target makes or brings up to date first.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-all check requirements bench chaos
+PY := .venv/bin/python
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv and install what requirements.txt pins
+	@scripts/setup.sh
+
+demo: setup ## index Python's own documentation and search it, without a key (PORT=8001 for another port)
+	@$(PY) -m app demo
+
+serve: setup ## serve the API and the dashboard, with a worker (PORT=8001 for another port)
+	@exec $(PY) -m app serve
+
+test: ## the tests, without those marked `full`
+	@scripts/setup.sh dev
+	@$(PY) -m pytest -m "not full"
+
+test-all: ## all tests on Python 3.11, 3.12 and 3.13
+	@scripts/test-all.sh
+
+check: ## format, lint, types, imports, pins
+	@scripts/setup.sh dev
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) scripts/check_requirements.py
+
+requirements: ## pin anew what pyproject.toml asks for (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
+		--no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
+		--no-emit-index-url --no-header pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+bench: ## measure: rows a second, memory, latency
+	@scripts/setup.sh dev
+	@$(PY) -m benchmarks
+
+chaos: ## kill everything, again and again, and count the rows
+	@scripts/setup.sh dev
+	@$(PY) -m tests.chaos

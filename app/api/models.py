@@ -1,0 +1,140 @@
+"""What callers send. Unknown fields are refused: a misspelt option must not be ignored in silence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.config import Settings
+from rowvec.errors import InvalidRequest, NotConfigured
+from rowvec.intake import TaskRequest
+
+
+def _storable(text: str) -> str:
+    """JSON can spell what no database and no file name can hold."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not hold a NUL or half a surrogate pair")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+ColumnName = Annotated[Text, Field(min_length=1, max_length=1024)]
+Columns = Annotated[list[ColumnName], Field(max_length=2000)]
+ShortText = Annotated[Text, Field(max_length=128)]
+DateText = Annotated[Text, Field(max_length=64, examples=["2025-01-01"])]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Origin(Request):
+    """Which table: a file by its key, a Metabase question, or an upload."""
+
+    data_source: Literal["s3_csv", "metabase", "upload"]
+    s3_key: Annotated[Text, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="For `s3_csv`: the file's name below LOCAL_FILES_DIR.", examples=["sample.csv"]
+    )
+    question_id: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="For `metabase`.")
+    file_id: Annotated[Text, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="For `upload`: what `POST /api/v1/files` answered."
+    )
+
+    def place(self, settings: Settings) -> tuple[str, str]:
+        """The source's kind, and what to read from it. Raises InvalidRequest or NotConfigured."""
+        if self.file_id is not None and self.data_source != "upload":
+            raise InvalidRequest("file_id goes with data_source 'upload'.", "file_id")
+        if self.data_source == "upload":
+            return "upload", _needed(self.file_id, "file_id", "upload")
+        if self.data_source == "metabase":
+            return "metabase", _needed(self.question_id, "question_id", "metabase")
+        key = _needed(self.s3_key, "s3_key", "s3_csv")
+        if settings.s3_bucket or not settings.use_local_files:
+            raise NotConfigured(
+                "Reading from S3 comes in a later version. Leave S3_BUCKET empty and set "
+                "USE_LOCAL_FILES=true to read files from LOCAL_FILES_DIR, or upload the file."
+            )
+        return "local", key
+
+
+def _needed(value: str | int | None, field: str, data_source: str) -> str:
+    if value is None:
+        raise InvalidRequest(f"data_source '{data_source}' needs {field}.", field)
+    return str(value)
+
+
+class ProcessRequest(Origin):
+    """What to index, and how rows become vectors. Only `data_source` and its key are needed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"data_source": "s3_csv", "s3_key": "sample.csv", "batch_size": 1000},
+                {
+                    "data_source": "s3_csv",
+                    "s3_key": "sample.csv",
+                    "start_date": "2025-01-01",
+                    "date_column": "created_at",
+                    "batch_size": 1000,
+                    "namespace": "v2",
+                },
+            ]
+        }
+    )
+
+    batch_size: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Rows a chunk; CHUNK_SIZE when not given."
+    )
+    namespace: ShortText = Field("default", min_length=1)
+    id_column: ColumnName | None = Field(
+        None, description="Gives each vector its id; else a hash of the row."
+    )
+    id_prefix: ShortText = ""
+    text_columns: Columns = Field(default_factory=list, description="What is embedded; all when not given.")
+    text_template: Annotated[Text, Field(max_length=10_000, examples=["{title}: {body}"])] | None = None
+    metadata_columns: Columns | None = Field(
+        None, description="What is stored beside the vector; all by default."
+    )
+    metadata_types: dict[ColumnName, ShortText] = Field(
+        default_factory=dict, max_length=2000, description="`string`, `number` or `bool` by column."
+    )
+    date_column: ColumnName | None = None
+    start_date: DateText | None = Field(None, description="First day or moment taken, inclusive; UTC.")
+    end_date: DateText | None = Field(None, description="Last day or moment taken, inclusive; UTC.")
+    date_format: ShortText | None = Field(None, description="As of strptime; ISO 8601 when not given.")
+    delimiter: Annotated[Text, Field(min_length=1, max_length=8)] | None = None
+    encoding: Annotated[Text, Field(min_length=1, max_length=32)] | None = None
+
+    def as_task(self, settings: Settings) -> TaskRequest:
+        source, ref = self.place(settings)
+        return TaskRequest(
+            source=source,
+            ref=ref,
+            namespace=self.namespace,
+            chunk_size=self.batch_size,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            id_column=self.id_column,
+            id_prefix=self.id_prefix,
+            text_columns=self.text_columns,
+            text_template=self.text_template,
+            metadata_columns=self.metadata_columns,
+            metadata_types=self.metadata_types,
+            date_column=self.date_column,
+            start_date=self.start_date,
+            end_date=self.end_date,
+            date_format=self.date_format,
+        )
+
+
+class SearchRequest(Request):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"query": "a lamp for a small desk", "namespace": "default", "limit": 5}]
+        }
+    )
+
+    query: Annotated[Text, Field(min_length=1, max_length=32_000)]
+    namespace: ShortText = Field("default", min_length=1)
+    limit: Annotated[int, Field(ge=1, le=100)] = 10

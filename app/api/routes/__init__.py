@@ -1,0 +1,14 @@
+"""All routes, by what they are about. Paths are written out in full where they are declared."""
+
+from fastapi import APIRouter
+
+from app.api.auth import KeyRequired
+from app.api.routes import docs, events, files, health, process, search, tasks
+
+router = APIRouter()
+for part in (process, tasks, events, files, search):
+    router.include_router(part.router, dependencies=[KeyRequired])
+for part in (health, docs):
+    router.include_router(part.router)
+
+__all__ = ["router"]

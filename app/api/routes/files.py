@@ -1,0 +1,50 @@
+"""Files that come in through the door."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import APIRouter, Request
+
+from app.api.limits import lift_limit
+from app.api.openapi import refuses
+from app.api.service import TheService
+from app.api.uploads import incoming
+from app.api.views import UploadedFile
+
+router = APIRouter(tags=["files"])
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+
+
+@router.put("/api/v1/files", status_code=201, include_in_schema=False)
+@router.post(
+    "/api/v1/files",
+    operation_id="uploadFile",
+    summary="Upload a table",
+    status_code=201,
+    openapi_extra=_BODY,
+    responses=refuses(401, 413, 415, 422, 503),
+)
+async def upload(request: Request, the: TheService) -> UploadedFile:
+    """Streamed to the file store as it arrives: `curl -T FILE`, `--data-binary @FILE` or `-F file=@FILE`."""
+    lift_limit(request, the.settings.max_upload_bytes)
+    file_id = uuid.uuid4().hex
+    file = incoming(request)
+    size = await the.machine.files.write_stream(f"uploads/{file_id}.csv", file.parts)
+    return UploadedFile(file_id=file_id, bytes=size, name=file.name)

@@ -1,0 +1,74 @@
+"""Submitting work, and asking what it would cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from app.api.models import ProcessRequest
+from app.api.openapi import refuses
+from app.api.service import TheService
+from app.api.views import Accepted, seen_state
+from rowvec.errors import NotConfigured
+from rowvec.intake import submit
+
+router = APIRouter(tags=["process"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="The same key with the same body answers with the first task; with another body 422.",
+    ),
+]
+_EXAMPLE = {
+    "task_id": "5f0c1c2e-8a3b-4b0e-9a54-7d1f0f1b6d11",
+    "status": "pending",
+    "message": "Task queued for processing",
+}
+
+
+@router.post(
+    "/api/v1/process",
+    operation_id="process",
+    summary="Turn a table into vectors",
+    status_code=202,
+    response_description="A new task; follow it under Location.",
+    responses={
+        202: {"content": {"application/json": {"example": _EXAMPLE}}},
+        200: {"model": Accepted, "description": "An earlier task answers for this request."},
+        **refuses(400, 401, 403, 404, 409, 413, 422, 501, 503),
+    },
+)
+async def process(
+    body: ProcessRequest, the: TheService, response: Response, idempotency_key: IdempotencyKey = None
+) -> Accepted:
+    """Checks the request against the table's header, records the task and returns at once."""
+    submitted = await submit(the.machine, body.as_task(the.settings), idempotency_key)
+    task = submitted.task
+    response.headers["Location"] = f"/api/v1/status/{task.id}"
+    response.headers["Retry-After"] = "1"
+    if submitted.fresh:
+        return Accepted(task_id=task.id, status="pending", message="Task queued for processing")
+    response.status_code = 200
+    return Accepted(
+        task_id=task.id,
+        status=seen_state(task),
+        message="This was submitted before; the earlier task answers for it",
+    )
+
+
+@router.post(
+    "/api/v1/estimate",
+    operation_id="estimate",
+    summary="Rows, tokens, dollars and time, without spending any",
+    responses=refuses(400, 401, 413, 422, 501),
+)
+async def estimate(body: ProcessRequest, the: TheService) -> None:
+    body.place(the.settings)
+    raise NotConfigured(
+        "Estimates come in a later version: dollars are not configured, and nothing was read or spent."
+    )

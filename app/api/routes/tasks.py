@@ -1,0 +1,180 @@
+"""Tasks: how they stand, what became of their rows, and what a caller may ask of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from app.api.exports import as_csv, as_jsonl
+from app.api.openapi import refuses
+from app.api.service import ExistingTask, Service, TheService
+from app.api.views import ChunkList, Removed, StatusView, TaskList, VerificationView
+from rowvec import steer
+from rowvec.model import ChunkState, Flag, Task
+from rowvec.rejected import rejections
+from rowvec.removal import remove_vectors
+from rowvec.verify import verify
+
+router = APIRouter(tags=["tasks"])
+
+Seen = Literal["pending", "processing", "paused", "cancelling", "completed", "failed", "cancelled"]
+ChunkSeen = Literal["ready", "claimed", "done", "failed"]
+_ABOUT_ONE = refuses(401, 404, 503)
+_STEERING = refuses(401, 404, 409, 503)
+
+
+async def _view(the: Service, task: Task) -> StatusView:
+    return StatusView.of(task, await the.machine.ledger.now())
+
+
+@router.get(
+    "/api/v1/status/{task_id}",
+    operation_id="getStatus",
+    summary="How a task stands",
+    response_model=StatusView,
+    responses={304: {"description": "Nothing has changed since that ETag."}, **_ABOUT_ONE},
+)
+async def status(
+    task: ExistingTask, the: TheService, response: Response, if_none_match: Annotated[str, Header()] = ""
+) -> StatusView | Response:
+    """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
+    headers = {"ETag": f'W/"{task.version}"', "Cache-Control": "private, no-cache"}
+    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    if f'"{task.version}"' in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return await _view(the, task)
+
+
+@router.get(
+    "/api/v1/tasks",
+    operation_id="listTasks",
+    summary="All tasks, newest first",
+    responses=refuses(401, 422, 503),
+)
+async def tasks(
+    the: TheService,
+    status: Seen | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(min_length=1, max_length=512)] = None,
+) -> TaskList:
+    page = await the.machine.ledger.tasks(limit=limit, cursor=cursor, state=status)
+    now = await the.machine.ledger.now()
+    return TaskList(tasks=[StatusView.of(task, now) for task in page.tasks], next_cursor=page.cursor)
+
+
+@router.post(
+    "/api/v1/tasks/{task_id}/cancel",
+    operation_id="cancelTask",
+    summary="Stop for good; what has landed stays",
+    responses=_STEERING,
+)
+async def cancel(task: ExistingTask, the: TheService) -> StatusView:
+    """Chunks at work end first: until then the task is `cancelling`."""
+    return await _view(the, await the.machine.ledger.flag(task.id, Flag.CANCEL))
+
+
+@router.post(
+    "/api/v1/tasks/{task_id}/pause",
+    operation_id="pauseTask",
+    summary="Hand out no more work until resumed",
+    responses=_STEERING,
+)
+async def pause(task: ExistingTask, the: TheService) -> StatusView:
+    return await _view(the, await the.machine.ledger.flag(task.id, Flag.PAUSE, "paused on request"))
+
+
+@router.post(
+    "/api/v1/tasks/{task_id}/resume",
+    operation_id="resumeTask",
+    summary="Go on where it stood",
+    responses=_STEERING,
+)
+async def resume(task: ExistingTask, the: TheService) -> StatusView:
+    return await _view(the, await the.machine.ledger.flag(task.id, Flag.RESUME))
+
+
+@router.post(
+    "/api/v1/tasks/{task_id}/retry",
+    operation_id="retryTask",
+    summary="Try the failed chunks again",
+    responses={**_STEERING, **refuses(403, 501)},
+)
+async def retry(task: ExistingTask, the: TheService) -> StatusView:
+    """Refused with 409 when the source has changed since the task was submitted."""
+    return await _view(the, await steer.retry(the.machine, task.id))
+
+
+@router.post(
+    "/api/v1/tasks/{task_id}/verify",
+    operation_id="verifyTask",
+    summary="Compare the vector store with what was counted as landed",
+    responses=_STEERING,
+)
+async def verify_task(task: ExistingTask, the: TheService) -> VerificationView:
+    found = await verify(the.machine, task.id)
+    return VerificationView(
+        task_id=task.id,
+        ok=found.ok,
+        expected=found.expected,
+        found=found.found,
+        missing_count=found.missing_count,
+        wrong_count=found.wrong_count,
+        missing=list(found.missing),
+        wrong=list(found.wrong),
+    )
+
+
+@router.delete(
+    "/api/v1/tasks/{task_id}/vectors",
+    operation_id="deleteVectors",
+    summary="Take an ended task's vectors out of the store",
+    responses=_STEERING,
+)
+async def delete_vectors(task: ExistingTask, the: TheService) -> Removed:
+    return Removed(task_id=task.id, removed=await remove_vectors(the.machine, task.id))
+
+
+@router.get(
+    "/api/v1/tasks/{task_id}/chunks",
+    operation_id="listChunks",
+    summary="A task's chunks, by number",
+    responses={**_ABOUT_ONE, **refuses(422)},
+)
+async def chunks(
+    task: ExistingTask,
+    the: TheService,
+    after: Annotated[int, Query(ge=-1, le=2**53)] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    state: ChunkSeen | None = None,
+) -> ChunkList:
+    wanted = ChunkState(state) if state else None
+    return ChunkList.of(await the.machine.ledger.chunks(task.id, limit, after, wanted), limit)
+
+
+@router.get(
+    "/api/v1/tasks/{task_id}/rejected",
+    operation_id="downloadRejected",
+    summary="The rows that are not in the index, and why",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/jsonl": {}, "text/csv": {}}, "description": "One line a row."},
+        **_ABOUT_ONE,
+        **refuses(422),
+    },
+)
+async def rejected(
+    task: ExistingTask,
+    the: TheService,
+    format: Literal["jsonl", "csv"] = "jsonl",
+    outcome: Literal["rejected", "warning", "duplicate"] = "rejected",
+) -> StreamingResponse:
+    """In CSV a cell that a spreadsheet could take for a formula begins with `'`; JSON lines are exact."""
+    rows = rejections(the.machine, task.id, outcome)
+    return StreamingResponse(
+        as_csv(rows) if format == "csv" else as_jsonl(rows),
+        media_type="text/csv; charset=utf-8" if format == "csv" else "application/jsonl",
+        headers={"Content-Disposition": f'attachment; filename="{outcome}-{task.id}.{format}"'},
+    )

@@ -1,0 +1,58 @@
+"""What a route can reach, made once when the service starts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from app.api.traffic import Tally
+from app.config import Settings
+from app.keys import Keyring
+from rowvec.errors import UnknownTask
+from rowvec.machine import Machine
+from rowvec.model import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`stopping` is set when the process has been told to end: streams end themselves then."""
+
+    settings: Settings
+    machine: Machine
+    keyring: Keyring
+    tally: Tally
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def stops_within(self, seconds: float) -> bool:
+        """Wait so long, or until the process is told to end; says whether it is."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+async def service(request: Request) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+TheService = Annotated[Service, Depends(service)]
+TaskId = Annotated[str, Path(description="The task's id, as `POST /api/v1/process` gave it.")]
+
+
+async def existing_task(task_id: TaskId, the: TheService) -> Task:
+    """The task of the path. Raises UnknownTask, also for what is no id at all."""
+    try:
+        canonical = str(UUID(task_id))
+    except ValueError as error:
+        raise UnknownTask(f"There is no task '{task_id[:80]}'.") from error
+    return await the.machine.ledger.task(canonical)
+
+
+ExistingTask = Annotated[Task, Depends(existing_task)]

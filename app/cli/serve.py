@@ -1,0 +1,35 @@
+"""`serve` and `worker`: the long-running processes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.cli.address import check_free, other_port
+from app.cli.door import configured, explained
+from app.cli.exits import Exit
+from app.cli.screen import Screen
+from app.workers import embedded
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="HOST when not given.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="PORT when not given.")] = None,
+) -> None:
+    """Serve the API and the dashboard, with a worker beside it."""
+    screen = Screen()
+    with explained(screen):
+        config = configured()
+        host, port = host or config.host, port or config.port
+        check_free(host, port, other_port(port, "serve"))
+        screen.note(f"Serving on http://{host}:{port} with data in {config.data}. Stop with Ctrl-C.")
+        uvicorn.run("app.main:app", host=host, port=port, log_level=config.log_level.lower())
+
+
+def worker() -> None:
+    """Run a worker in the foreground."""
+    with explained(Screen()):
+        configured()
+        raise typer.Exit(Exit.DONE if embedded.main([]) == 0 else Exit.FAILED)

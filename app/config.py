@@ -1,0 +1,84 @@
+"""All settings, read once from the environment and `.env`. The names are a promise."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from rowvec.machine import Limits
+
+
+class Settings(BaseSettings):
+    """See `.env.example` for what each means. Unset values choose the embedded parts."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True
+    )
+
+    data_dir: Path = Path("data")
+    ledger_url: str = ""
+    broker_url: str = ""
+    embedder: str = "local"
+    vector_store_url: str = ""
+    file_store_url: str = ""
+    use_local_files: bool = True
+    local_files_dir: Path = Path("test_data/csv_files")
+    s3_bucket: str = ""
+    metabase_url: str = ""
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    chunk_size: int = Field(1000, ge=1, le=100_000)
+    max_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    lease_seconds: float = Field(60, ge=2)
+    max_record_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    max_upload_bytes: int = Field(50 * 1024**3, ge=1)
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    environment: str = "development"
+    log_level: str = "INFO"
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @property
+    def data(self) -> Path:
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.chunk_size, self.max_record_bytes, self.lease_seconds)
+
+    def for_machine(self) -> dict[str, str]:
+        """What the machine's parts read, by the names of `.env.example`, defaults filled in.
+
+        The rest of the environment is passed on, so that a new part brings its own settings.
+        """
+        return (
+            {k: v for k, v in dotenv_values(".env").items() if v}
+            | dict(os.environ)
+            | {
+                "DATA_DIR": str(self.data),
+                "LEDGER_URL": self.ledger_url or f"sqlite:///{self.data}/ledger.db",
+                "EMBEDDER": self.embedder,
+                "VECTOR_STORE_URL": self.vector_store_url or f"lancedb://{self.data}/vectors",
+                "FILE_STORE_URL": self.file_store_url or f"file://{self.data}/files",
+                "LOCAL_FILES_DIR": str(self.local_files_dir),
+            }
+        )
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process. Raises pydantic's ValidationError, which names the variable."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""What `make demo` needs beside the product: a table to index, and the service to index it with."""

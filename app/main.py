@@ -1,0 +1,129 @@
+"""The service: `uvicorn app.main:app`. Everything is read and opened when it starts, not on import."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from fastapi import FastAPI
+
+from app import keys, logs
+from app.api import errors
+from app.api.headers import SecurityHeaders
+from app.api.limits import BodyLimit
+from app.api.openapi import describe
+from app.api.routes import router
+from app.api.service import Service
+from app.api.traffic import Tally, Traffic
+from app.assembly import assemble
+from app.config import Settings, settings
+from app.workers.embedded import Supervisor
+from rowvec import __version__
+from rowvec.errors import NotConfigured
+from rowvec.machine import Machine
+
+Lifespan = Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]
+
+
+def create_app(read: Callable[[], Settings] = settings) -> FastAPI:
+    """The app; `read` gives its settings when it starts."""
+    tally = Tally()
+    app = _Door(
+        title="ec2-vectordb-api",
+        description="Turns a table into a vector index and proves that every row arrived.",
+        version=__version__,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(read, tally),
+    )
+    app.include_router(router)
+    errors.install(app)
+    # The last one added meets a request first.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Traffic, tally=tally)
+    return app
+
+
+class _Door(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return describe(self)
+
+
+def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        config = read()
+        given = [key.get_secret_value() for key in config.api_keys]
+        logs.configure_logging(config.log_level, given)
+        _check(config, given)
+        machine = assemble(config)
+        supervisor = Supervisor(config)
+        try:
+            await machine.ledger.ready()
+            if not given:
+                await _hand_out_first_key(machine)
+            service = Service(config, machine, keys.Keyring(machine.ledger, given), tally)
+            app.state.service = service
+            await supervisor.start()
+            with _hearing_the_stop(service.stopping):
+                yield
+        finally:
+            await supervisor.stop()
+            await machine.close()
+
+    return lifespan
+
+
+def _check(config: Settings, given: list[str]) -> None:
+    keys.check_given(given)
+    if config.broker_url:
+        raise NotConfigured(
+            "BROKER_URL is set, but Celery workers come in a later version; leave BROKER_URL empty "
+            "to use the embedded worker."
+        )
+
+
+async def _hand_out_first_key(machine: Machine) -> None:
+    """Of several processes that start at once, one makes the key and shows it, once."""
+    key = await keys.first_key(machine.ledger)
+    if key:
+        sys.stderr.write(
+            "\nThis service had no API key, so one was made. It is shown only this once; keep it:\n\n"
+            f"    {key}\n\nSend it in the X-API-Key header.\n\n"
+        )
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _hearing_the_stop(stopping: asyncio.Event) -> Iterator[None]:
+    """Servers end the lifespan only after every open stream: so streams must hear the signal itself."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stopping.set)
+        then = before[signal.Signals(number)]
+        if callable(then):
+            then(number, frame)
+
+    # A server's own handler is needed to end the process; without one the default must stay.
+    heard = threading.current_thread() is threading.main_thread() and all(map(callable, before.values()))
+    if heard:
+        for number in before:
+            signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        if heard:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+app = create_app()

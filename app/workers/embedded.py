@@ -1,0 +1,137 @@
+"""The embedded worker: one child process for a data folder, whoever starts the service and however often."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from app.assembly import assemble
+from app.config import Settings, settings
+from app.logs import configure_logging
+from rowvec.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+SUPERVISED = "--supervised"
+
+
+def take_lock(data: Path) -> int | None:
+    """A file descriptor that holds the worker's lock of this data folder, None if another holds it.
+
+    The lock lives as long as any process keeps the descriptor open: a child that outlives its
+    supervisor still keeps a second worker away.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(data / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+class Supervisor:
+    """Keeps the embedded worker running, if this process gets the lock; else waits for its turn."""
+
+    def __init__(self, config: Settings, retry: float = 1.0, grace: float = 30.0) -> None:
+        self._config = config
+        self._retry = retry
+        self._grace = grace
+        self._keeper: asyncio.Task[None] | None = None
+        self._child: asyncio.subprocess.Process | None = None
+
+    @property
+    def worker_running(self) -> bool:
+        return self._child is not None and self._child.returncode is None
+
+    async def start(self) -> None:
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Let the worker finish or hand back what it holds, then end it."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._child and self._child.returncode is None:
+            await self._end(self._child)
+
+    async def _keep(self) -> None:
+        while True:
+            lock = take_lock(self._config.data)
+            if lock is not None:
+                try:
+                    await self._run_child(lock)
+                finally:
+                    os.close(lock)
+            await asyncio.sleep(self._retry)
+
+    async def _run_child(self, lock: int) -> None:
+        """Until the child ends; its standard input stays open as long as this process lives."""
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app.workers.embedded", SUPERVISED,
+            stdin=asyncio.subprocess.PIPE, pass_fds=(lock,), env=self._environment(),
+        )  # fmt: skip
+        code = await self._child.wait()
+        log.warning("embedded worker ended and is started again", code=code)
+
+    def _environment(self) -> dict[str, str]:
+        return dict(os.environ) | {"DATA_DIR": str(self._config.data)}
+
+    async def _end(self, child: asyncio.subprocess.Process) -> None:
+        if child.stdin:
+            child.stdin.close()
+        try:
+            await asyncio.wait_for(child.wait(), self._grace)
+        except TimeoutError:
+            log.warning("embedded worker did not stop in time and is killed", pid=child.pid)
+            child.kill()
+            await child.wait()
+
+
+async def work(config: Settings, supervised: bool) -> None:
+    """Run a worker until told to stop: by a signal, or, supervised, by the end of standard input."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # A terminal's Ctrl-C reaches the whole group; supervised, the parent decides when to stop.
+    loop.add_signal_handler(signal.SIGINT, (lambda: None) if supervised else stop.set)
+    if supervised:
+        loop.add_reader(sys.stdin.fileno(), _on_input, loop, stop)
+    machine = assemble(config)
+    try:
+        await machine.ledger.ready()
+        await Worker(machine).run(stop)
+    finally:
+        await machine.close()
+
+
+def _on_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 1024):
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+def main(arguments: list[str]) -> int:
+    """The child process, or (without `--supervised`) a worker in the foreground."""
+    config = settings()
+    configure_logging(config.log_level)
+    supervised = SUPERVISED in arguments
+    lock = None if supervised else take_lock(config.data)
+    if not supervised and lock is None:
+        sys.stderr.write(
+            f"error: a worker already runs on {config.data}. Stop it first, or use another DATA_DIR.\n"
+        )
+        return 1
+    asyncio.run(work(config, supervised))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

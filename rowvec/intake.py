@@ -1,0 +1,172 @@
+"""From a caller's wish to a pinned task: everything that can be refused is refused here, before it costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rowvec.dates import DateWindow
+from rowvec.errors import InvalidRequest
+from rowvec.header import Header, read_header
+from rowvec.ledgers.base import Submitted
+from rowvec.machine import Machine
+from rowvec.metadata import TYPES, infer_types
+from rowvec.model import PlannedChunk, SourcePin, TaskSpec
+from rowvec.reader import read_rows
+from rowvec.records import frame
+from rowvec.sources.base import Source
+from rowvec.text import Template
+
+SAMPLE_BYTES = 256 * 1024
+NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """What a caller may ask for. `ref` is a key, a file name or an upload's id, as `source` takes it."""
+
+    source: str
+    ref: str
+    namespace: str = "default"
+    chunk_size: int | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    id_column: str | None = None
+    id_prefix: str = ""
+    text_columns: Sequence[str] = ()
+    text_template: str | None = None
+    metadata_columns: Sequence[str] | None = None
+    metadata_types: Mapping[str, str] = field(default_factory=dict)
+    date_column: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    date_format: str | None = None
+    parent_id: str | None = None
+
+
+async def submit(machine: Machine, request: TaskRequest, idempotency_key: str | None = None) -> Submitted:
+    """Pin the source, check the request against its header, and record the task.
+
+    Raises RequestRefused (what the caller can mend), SourceDamaged (the header is no header) or
+    Unavailable; then nothing was recorded.
+    """
+    _check_fields(request)
+    source = machine.source(request.source)
+    pin = await source.pin(request.ref)
+    header, types = await _look(source, pin, request, machine.limits.max_record_bytes)
+    spec = _spec(machine, request, pin, header, types)
+    await machine.ledger.bind_namespace(spec.namespace, spec.model, spec.dimension)
+    return await machine.ledger.submit(spec, idempotency_key)
+
+
+def _check_fields(request: TaskRequest) -> None:
+    if not NAMESPACE.fullmatch(request.namespace):
+        raise InvalidRequest(
+            f"The namespace {request.namespace!r} must be 1 to 128 letters, digits, '_', '.' or '-', "
+            "beginning with a letter or digit.",
+            "namespace",
+        )
+    if request.text_columns and request.text_template is not None:
+        raise InvalidRequest("Give text_columns or text_template, not both.", "text_template")
+    if request.date_column is None and (request.start_date or request.end_date):
+        raise InvalidRequest("start_date and end_date need date_column to say which column.", "date_column")
+    if request.date_column is not None and not (request.start_date or request.end_date):
+        raise InvalidRequest("date_column needs a start_date or an end_date.", "date_column")
+    wrong = {name for name, kind in request.metadata_types.items() if kind not in TYPES}
+    if wrong:
+        raise InvalidRequest(
+            f"The types of {_listed(wrong)} must be one of {_listed(TYPES)}.", "metadata_types"
+        )
+    DateWindow(request.start_date, request.end_date, request.date_format)
+
+
+async def _look(
+    source: Source, pin: SourcePin, request: TaskRequest, max_record_bytes: int
+) -> tuple[Header, dict[str, str]]:
+    """The header, and the types its columns have in the first rows."""
+    head = await source.read(pin, 0, SAMPLE_BYTES)
+    final = len(head) >= pin.size
+    header = read_header(head, final, request.delimiter, request.encoding, max_record_bytes)
+    _check_columns(request, header.columns)
+    return header, _infer(head, header, pin, final, request, max_record_bytes)
+
+
+def _infer(
+    head: bytes, header: Header, pin: SourcePin, final: bool, request: TaskRequest, max_record_bytes: int
+) -> dict[str, str]:
+    body = head[header.data_start :]
+    delimiter = header.dialect.delimiter.encode()
+    frames = frame(body, final, delimiter, max_record_bytes)
+    if not len(frames.starts):
+        return dict.fromkeys(header.columns, "string")
+    end = int(frames.ends[-1])
+    chunk = PlannedChunk(
+        0, header.data_start, header.data_start + end, 1, header.data_line, len(frames.starts)
+    )
+    probe = TaskSpec(
+        pin, header.columns, header.data_start, header.data_line, header.dialect,
+        1, max_record_bytes, "probe", "", "", 0,
+    )  # fmt: skip
+    rows = read_rows(body[:end], chunk, probe).rows
+    return infer_types(header.columns, rows) | dict(request.metadata_types)
+
+
+def _check_columns(request: TaskRequest, columns: Sequence[str]) -> None:
+    """Every column that is named must exist; a file without a header has none to check against."""
+    if not columns:
+        return
+    named: list[tuple[str, Iterable[str | None]]] = [
+        ("id_column", [request.id_column]),
+        ("date_column", [request.date_column]),
+        ("text_columns", request.text_columns),
+        ("metadata_columns", request.metadata_columns or ()),
+        ("metadata_types", request.metadata_types),
+    ]
+    for fieldname, names in named:
+        unknown = [name for name in names if name is not None and name not in columns]
+        if unknown:
+            raise InvalidRequest(
+                f"{fieldname} names {_listed(unknown)}, which the file does not have. "
+                f"Its columns are {_listed(columns)}.",
+                fieldname,
+            )
+    Template(tuple(columns), tuple(request.text_columns), request.text_template)
+
+
+def _spec(
+    machine: Machine, request: TaskRequest, pin: SourcePin, header: Header, types: dict[str, str]
+) -> TaskSpec:
+    columns = request.metadata_columns
+    metadata = header.columns if columns is None else tuple(dict.fromkeys(columns))
+    return TaskSpec(
+        source=pin,
+        header=header.columns,
+        data_start=header.data_start,
+        data_line=header.data_line,
+        dialect=header.dialect,
+        chunk_size=request.chunk_size or machine.limits.chunk_size,
+        max_record_bytes=machine.limits.max_record_bytes,
+        namespace=request.namespace,
+        embedder=machine.embedder_name,
+        model=machine.embedder.model,
+        dimension=machine.embedder.dimension,
+        id_column=request.id_column,
+        id_prefix=request.id_prefix,
+        text_columns=tuple(dict.fromkeys(request.text_columns)),
+        text_template=request.text_template,
+        metadata_columns=metadata,
+        types={name: types[name] for name in metadata if name in types},
+        date_column=request.date_column,
+        start_date=request.start_date,
+        end_date=request.end_date,
+        date_format=request.date_format,
+        parent_id=request.parent_id,
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names for a message, at most twenty of them, each cut to a length a person reads."""
+    every = [f"'{name[:80]}'" for name in names]
+    more = f" and {len(every) - 20} more" if len(every) > 20 else ""
+    return ", ".join(every[:20]) + more

@@ -1,0 +1,101 @@
+"""What happens to a task as a whole, within one transaction: from its submission to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from rowvec.errors import IdempotencyConflict
+from rowvec.ledgers import rules
+from rowvec.ledgers.base import Submitted
+from rowvec.ledgers.book import Book
+from rowvec.ledgers.rules import Entry
+from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskSpec, TaskState, Totals
+
+
+def submit(book: Book, spec: TaskSpec, key: str | None) -> Submitted:
+    fingerprint = rules.fingerprint(spec)
+    earlier = book.running(fingerprint) if key is None else book.by_key(key)
+    if earlier is None:
+        task = Task(id=str(uuid4()), spec=spec, state=TaskState.PENDING, created_at=book.now)
+        return Submitted(book.add(task, fingerprint, key).task, fresh=True)
+    if earlier.fingerprint != fingerprint:
+        raise IdempotencyConflict(
+            f"The idempotency key '{key}' belongs to task {earlier.task.id}, which was another request. "
+            "Use a new key for a new request."
+        )
+    return Submitted(earlier.task, fresh=False)
+
+
+def flag(book: Book, task_id: str, wish: Flag, reason: str | None) -> Task:
+    before = book.entry(task_id)
+    after = rules.flagged(before, wish, reason)
+    if after == before:
+        return before.task
+    if wish is Flag.RESUME:
+        book.end_waits(task_id)
+    if wish is Flag.RETRY:
+        book.reopen_failed(task_id)
+    return finish(book, book.save(before, after)).task
+
+
+def append(book: Book, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> bool:
+    """False, and the plan is let go, when the task is on hold. Raises LeaseLost."""
+    entry = _planning(book, task_id, fence)
+    if entry.task.hold:
+        return _drop_plan(book, entry)
+    book.save(entry, rules.appended(entry, book.add_chunks(task_id, chunks)))
+    return True
+
+
+def planned(book: Book, task_id: str, fence: int, totals: Totals) -> bool:
+    """False, and the plan is let go, when the task is on hold. Raises LeaseLost."""
+    entry = _planning(book, task_id, fence)
+    if entry.task.hold:
+        return _drop_plan(book, entry)
+    finish(book, book.save(entry, rules.planned(entry, totals, book.now)))
+    return True
+
+
+def _planning(book: Book, task_id: str, fence: int) -> Entry:
+    entry = book.entry(task_id)
+    if not rules.is_under(entry.task, TaskState.PLANNING, fence):
+        raise rules.lost(task_id)
+    return entry
+
+
+def _drop_plan(book: Book, entry: Entry) -> bool:
+    """The planner is about to hear that it lost its lease; without this nobody would let go of it."""
+    finish(book, book.save(entry, rules.let_go(entry)))
+    return False
+
+
+def _held(book: Book, task_id: str, fence: int) -> Entry:
+    """The task, planned or settled by a worker under this fence. Raises LeaseLost."""
+    entry = book.entry(task_id)
+    if not any(rules.is_under(entry.task, s, fence) for s in (TaskState.PLANNING, TaskState.SETTLING)):
+        raise rules.lost(task_id)
+    return entry
+
+
+def release(book: Book, task_id: str, fence: int, error: str | None, not_before: float) -> None:
+    entry = _held(book, task_id, fence)
+    finish(book, book.save(entry, rules.released(entry, error, not_before)))
+
+
+def settled(book: Book, task_id: str, fence: int, duplicates: int, passages: int) -> None:
+    entry = book.entry(task_id)
+    if not rules.is_under(entry.task, TaskState.SETTLING, fence):
+        raise rules.lost(task_id)
+    finish(book, book.save(entry, rules.settled(entry, duplicates, passages, book.now)))
+
+
+def fail(book: Book, task_id: str, fence: int, error: str) -> None:
+    entry = _held(book, task_id, fence)
+    finish(book, book.save(entry, rules.failed(entry, error, book.now)))
+
+
+def finish(book: Book, entry: Entry) -> Entry:
+    """Move the task on if its chunks allow it."""
+    claimed = book.claimed(entry.task.id) if entry.task.hold is Hold.CANCELLING else 0
+    return book.save(entry, rules.finished(entry, claimed, book.now))

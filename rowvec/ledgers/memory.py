@@ -1,0 +1,193 @@
+"""A ledger in the memory of one process: for tests, simulations and trying things out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from rowvec.ledgers import rules
+from rowvec.ledgers.base import Allowance
+from rowvec.ledgers.book import Book, Filling
+from rowvec.ledgers.booked import BookLedger, T
+from rowvec.ledgers.rules import Entry, Shelf
+from rowvec.model import (
+    ApiKey,
+    Chunk,
+    ChunkState,
+    Hold,
+    PlannedChunk,
+    Task,
+    TaskState,
+    WorkerInfo,
+)
+
+
+class MemoryLedger(BookLedger):
+    """Gone with its process. Of one event loop: a transaction never awaits, so none sees half of one."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._book = MemoryBook()
+
+    @classmethod
+    def open(cls, url: str, settings: Mapping[str, str]) -> MemoryLedger:
+        del url, settings  # there is one kind of memory, and nothing to set
+        return cls()
+
+    async def ready(self) -> None:
+        return
+
+    async def now(self) -> float:
+        return self._clock()
+
+    async def ping(self) -> None:
+        return
+
+    async def _read(self, do: Callable[[Book], T]) -> T:
+        self._book.now = self._clock()
+        return do(self._book)
+
+    async def _write(self, do: Callable[[Book], T]) -> T:
+        return await self._read(do)
+
+
+class MemoryBook(Book):
+    """Dictionaries. It cannot take back what was written: whatever uses it checks before it writes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._entries: dict[str, Entry] = {}
+        self._chunks: dict[str, dict[int, Chunk]] = {}
+        self._workers: dict[str, WorkerInfo] = {}
+        self._fillings: dict[str, Filling] = {}
+        self._keys: dict[str, ApiKey] = {}
+
+    # Tasks
+
+    def find(self, task_id: str) -> Entry | None:
+        return self._entries.get(task_id)
+
+    def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
+        entry = Entry(task, len(self._entries) + 1, fingerprint, key)
+        self._entries[task.id] = entry
+        self._chunks[task.id] = {}
+        return entry
+
+    def put(self, before: Entry, after: Entry) -> None:
+        self._entries[before.task.id] = after
+
+    def by_key(self, key: str) -> Entry | None:
+        return next((entry for entry in self._entries.values() if entry.key == key), None)
+
+    def running(self, fingerprint: str) -> Entry | None:
+        same = [e for e in self._unended() if e.fingerprint == fingerprint]
+        return same[-1] if same else None
+
+    def newest(self, limit: int, below: int | None, seen: str | None) -> list[Entry]:
+        found = [
+            entry
+            for entry in reversed(self._entries.values())
+            if (below is None or entry.order < below) and seen in (None, rules.seen_as(entry.task))
+        ]
+        return found[:limit]
+
+    def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
+        return [
+            entry
+            for entry in self._unheld(states)
+            if entry.task.worker is None and entry.not_before <= self.now
+        ][:limit]
+
+    def held_by(self, worker: str) -> list[Entry]:
+        return [entry for entry in self._entries.values() if entry.task.worker == worker]
+
+    def finishable(self) -> list[Entry]:
+        return list(self._unended())
+
+    def _unended(self) -> Iterable[Entry]:
+        return (entry for entry in self._entries.values() if not entry.task.state.ended)
+
+    def _unheld(self, states: Sequence[TaskState]) -> Iterable[Entry]:
+        return (e for e in self._unended() if e.task.hold is Hold.NONE and e.task.state in states)
+
+    # Chunks
+
+    def chunk(self, task_id: str, number: int) -> Chunk | None:
+        return self._chunks.get(task_id, {}).get(number)
+
+    def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
+        found = self._in(task_id, *(ChunkState if state is None else (state,)))
+        return [chunk for chunk in found if chunk.plan.number > after][:limit]
+
+    def add_chunks(self, task_id: str, chunks: Sequence[PlannedChunk]) -> list[PlannedChunk]:
+        shelf = self._chunks[task_id]
+        new = {plan.number: plan for plan in reversed(chunks) if plan.number not in shelf}
+        shelf.update({number: Chunk(task_id, plan) for number, plan in new.items()})
+        self._chunks[task_id] = dict(sorted(shelf.items()))
+        return list(new.values())
+
+    def put_chunks(self, chunks: Sequence[Chunk]) -> None:
+        for chunk in chunks:
+            self._chunks[chunk.task_id][chunk.plan.number] = chunk
+
+    def claimed(self, task_id: str) -> int:
+        return len(self._in(task_id, ChunkState.CLAIMED))
+
+    def claimed_by(self, worker: str) -> list[Chunk]:
+        return [c for task_id in self._chunks for c in self._claimed_of(task_id, worker)]
+
+    def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
+        tasks = self._unheld((TaskState.PLANNING, TaskState.PROCESSING))
+        found = [self._shelf(entry.task, worker, most, most_per_task) for entry in tasks]
+        return sorted((shelf for shelf in found if shelf.ready), key=lambda shelf: shelf.claimed)
+
+    def end_waits(self, task_id: str) -> None:
+        self.put_chunks([replace(c, not_before=0.0) for c in self._in(task_id, *ChunkState)])
+
+    def reopen_failed(self, task_id: str) -> None:
+        failed = self._in(task_id, ChunkState.FAILED)
+        self.put_chunks([Chunk(task_id, chunk.plan, fence=chunk.fence) for chunk in failed])
+
+    def _shelf(self, task: Task, worker: str, most: int, most_per_task: Allowance | None) -> Shelf:
+        mine = len(self._claimed_of(task.id, worker))
+        room = most if most_per_task is None else max(0, min(most, most_per_task(task) - mine))
+        due = [c for c in self._in(task.id, ChunkState.READY) if c.not_before <= self.now]
+        return Shelf(task, self.claimed(task.id), due[:room])
+
+    def _in(self, task_id: str, *states: ChunkState) -> list[Chunk]:
+        return [chunk for chunk in self._chunks.get(task_id, {}).values() if chunk.state in states]
+
+    def _claimed_of(self, task_id: str, worker: str) -> list[Chunk]:
+        return [chunk for chunk in self._in(task_id, ChunkState.CLAIMED) if chunk.worker == worker]
+
+    # Workers
+
+    def put_worker(self, worker: WorkerInfo) -> None:
+        self._workers[worker.id] = worker
+
+    def worker(self, worker: str) -> WorkerInfo | None:
+        return self._workers.get(worker)
+
+    def workers(self) -> list[WorkerInfo]:
+        return sorted(self._workers.values(), key=lambda worker: worker.id)
+
+    def drop_worker(self, worker: str) -> None:
+        self._workers.pop(worker, None)
+
+    # Namespaces and keys
+
+    def filling(self, namespace: str) -> Filling | None:
+        return self._fillings.get(namespace)
+
+    def fill(self, namespace: str, filling: Filling) -> None:
+        self._fillings[namespace] = filling
+
+    def key(self, key_id: str) -> ApiKey | None:
+        return self._keys.get(key_id)
+
+    def keys(self) -> list[ApiKey]:
+        return list(self._keys.values())
+
+    def put_key(self, key: ApiKey) -> None:
+        self._keys[key.id] = key

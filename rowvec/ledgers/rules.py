@@ -1,0 +1,320 @@
+"""How tasks and chunks change: pure functions from one value to the next.
+
+Nothing here reads or writes: a ledger that can see a task and its chunk in one transaction asks these
+rules what comes next and stores the answer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from rowvec.errors import LeaseLost, TaskFailed, WrongState
+from rowvec.ledgers.base import MAX_CRASHES
+from rowvec.model import (
+    Chunk,
+    ChunkFiles,
+    ChunkState,
+    Counts,
+    Flag,
+    Hold,
+    PlannedChunk,
+    Task,
+    TaskSpec,
+    TaskState,
+    Totals,
+)
+
+PENDING = "pending"
+PROCESSING = "processing"
+UNENDED = (PENDING, PROCESSING, Hold.PAUSED.value, Hold.CANCELLING.value)
+"""What callers see of tasks that have not ended."""
+
+SEEN = (*UNENDED, *(state.value for state in TaskState if state.ended))
+"""All that callers may see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A task with what only the ledger knows of it.
+
+    `order` grows with every submission. `crashes` and `not_before` are about its plan or settle work.
+    """
+
+    task: Task
+    order: int
+    fingerprint: str
+    key: str | None = None
+    crashes: int = 0
+    not_before: float = 0.0
+
+    def evolve(self, **changes: Any) -> Entry:
+        return replace(self, task=replace(self.task, **changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Chunks of one task that a worker may take, and how many of the task are claimed already."""
+
+    task: Task
+    claimed: int
+    ready: Sequence[Chunk]
+
+
+def fingerprint(spec: TaskSpec) -> str:
+    """Equal for equal specs, whatever the order of their mappings."""
+    canonical = json.dumps(json.loads(spec.to_json()), sort_keys=True)
+    return sha256(canonical.encode()).hexdigest()
+
+
+def seen_as(task: Task) -> str:
+    """The state callers see."""
+    if task.hold:
+        return task.hold.value
+    if task.state in (TaskState.PLANNING, TaskState.PROCESSING, TaskState.SETTLING):
+        return PROCESSING
+    return task.state.value
+
+
+def lost(task_id: str, number: int | None = None) -> LeaseLost:
+    part = "the task" if number is None else f"chunk {number}"
+    return LeaseLost(f"Task {task_id}: {part} is no longer held under this fence. Drop the work.")
+
+
+# What a caller asks
+
+
+def flagged(entry: Entry, flag: Flag, reason: str | None) -> Entry:
+    """The entry after a caller's wish; unchanged when it is so already. Raises WrongState."""
+    match flag:
+        case Flag.PAUSE:
+            return _pause(entry, reason)
+        case Flag.RESUME:
+            return _resume(entry)
+        case Flag.CANCEL:
+            return _cancel(entry, reason)
+        case Flag.RETRY:
+            return _retry(entry)
+
+
+def _refuse(task: Task, flag: Flag) -> WrongState:
+    return WrongState(f"Task {task.id} is {seen_as(task)}: {flag.value} is not possible.")
+
+
+def _pause(entry: Entry, reason: str | None) -> Entry:
+    task = entry.task
+    if task.state.ended or task.hold is Hold.CANCELLING:
+        raise _refuse(task, Flag.PAUSE)
+    return entry if task.hold else entry.evolve(hold=Hold.PAUSED, reason=reason)
+
+
+def _resume(entry: Entry) -> Entry:
+    task = entry.task
+    if task.state.ended or task.hold is Hold.CANCELLING:
+        raise _refuse(task, Flag.RESUME)
+    return replace(entry.evolve(hold=Hold.NONE, reason=None), not_before=0.0) if task.hold else entry
+
+
+def _cancel(entry: Entry, reason: str | None) -> Entry:
+    task = entry.task
+    if task.state in (TaskState.COMPLETED, TaskState.FAILED):
+        raise _refuse(task, Flag.CANCEL)
+    already = task.state is TaskState.CANCELLED or task.hold is Hold.CANCELLING
+    return entry if already else entry.evolve(hold=Hold.CANCELLING, reason=reason)
+
+
+def _retry(entry: Entry) -> Entry:
+    task = entry.task
+    if seen_as(task) == PROCESSING:
+        return entry
+    if task.state is not TaskState.FAILED:
+        raise _refuse(task, Flag.RETRY)
+    again = entry.evolve(
+        state=TaskState.PROCESSING if task.planned else TaskState.PLANNING,
+        error=None,
+        completed_at=None,
+        chunks_failed=0,
+        rows_failed=0,
+        attempts=0,
+    )
+    return replace(again, crashes=0, not_before=0.0)
+
+
+# Planning and settling
+
+
+def taken(entry: Entry, worker: str, now: float) -> Entry:
+    """A worker plans or settles the task, under a new fence."""
+    task = entry.task
+    state = TaskState.PLANNING if task.state is TaskState.PENDING else task.state
+    started = now if task.started_at is None else task.started_at
+    return entry.evolve(state=state, started_at=started, worker=worker, fence=task.fence + 1)
+
+
+def is_under(task: Task, state: TaskState, fence: int) -> bool:
+    """Does a worker hold the task in this state under this fence?"""
+    return task.state is state and task.worker is not None and task.fence == fence
+
+
+def let_go(entry: Entry) -> Entry:
+    return entry.evolve(worker=None)
+
+
+def appended(entry: Entry, chunks: Sequence[PlannedChunk]) -> Entry:
+    rows = sum(chunk.rows for chunk in chunks)
+    task = entry.task
+    return entry.evolve(rows_planned=task.rows_planned + rows, chunks_total=task.chunks_total + len(chunks))
+
+
+def planned(entry: Entry, totals: Totals, now: float) -> Entry:
+    """planning → processing. Raises TaskFailed when the chunks on record are not those of the scan."""
+    task = entry.task
+    if (task.chunks_total, task.rows_planned) != (totals.chunks, totals.rows):
+        raise TaskFailed(
+            f"Task {task.id}: the scan counted {totals.rows} rows in {totals.chunks} chunks, but "
+            f"{task.rows_planned} rows in {task.chunks_total} chunks were recorded. Submit the task anew."
+        )
+    after = entry.evolve(
+        state=TaskState.PROCESSING,
+        planned=True,
+        planned_at=now,
+        blank_lines=totals.blank_lines,
+        worker=None,
+        attempts=0,
+        error=None,
+    )
+    return replace(after, crashes=0, not_before=0.0)
+
+
+def released(entry: Entry, error: str | None, not_before: float) -> Entry:
+    after = replace(let_go(entry), not_before=not_before)
+    return after if error is None else after.evolve(attempts=entry.task.attempts + 1, error=error)
+
+
+def settled(entry: Entry, duplicates: int, passages: int, now: float) -> Entry:
+    """settling → completed; a cancelled task is only let go, for its end is `cancelled`."""
+    counts = entry.task.counts
+    counts = replace(
+        counts,
+        upserted=counts.upserted - duplicates,
+        duplicate=counts.duplicate + duplicates,
+        passages=counts.passages - passages,
+    )
+    after = let_go(entry).evolve(counts=counts)
+    return after if entry.task.hold is Hold.CANCELLING else _ended(after, TaskState.COMPLETED, None, now)
+
+
+def failed(entry: Entry, error: str, now: float) -> Entry:
+    """→ failed; a cancelled task is only let go, for its end is `cancelled`."""
+    if entry.task.hold is Hold.CANCELLING:
+        return let_go(entry).evolve(error=error)
+    return _ended(entry, TaskState.FAILED, error, now)
+
+
+def crashed(entry: Entry, now: float) -> Entry:
+    """The worker which planned or settled the task died over it."""
+    after = replace(let_go(entry), crashes=entry.crashes + 1)
+    return failed(after, _too_often(after.crashes), now) if after.crashes > MAX_CRASHES else after
+
+
+def finished(entry: Entry, claimed: int, now: float) -> Entry:
+    """Where the task goes when its chunks allow it; `claimed` counts its claimed chunks."""
+    task = entry.task
+    if task.state.ended:
+        return entry
+    if task.hold is Hold.CANCELLING:
+        idle = claimed == 0 and task.worker is None
+        return _ended(entry, TaskState.CANCELLED, task.error, now) if idle else entry
+    if task.hold or task.state is not TaskState.PROCESSING:
+        return entry
+    if task.chunks_done + task.chunks_failed < task.chunks_total:
+        return entry
+    if task.chunks_failed:
+        return _ended(entry, TaskState.FAILED, _failures(task), now)
+    return entry.evolve(state=TaskState.SETTLING)
+
+
+def _ended(entry: Entry, state: TaskState, error: str | None, now: float) -> Entry:
+    reason = entry.task.reason if state is TaskState.CANCELLED else None
+    return entry.evolve(
+        state=state, hold=Hold.NONE, reason=reason, error=error, worker=None, completed_at=now
+    )
+
+
+def _failures(task: Task) -> str:
+    return (
+        f"{task.chunks_failed} of {task.chunks_total} chunks failed, with {task.rows_failed} rows. "
+        f"The last one said: {task.error} Mend the cause, then retry the task."
+    )
+
+
+def _too_often(crashes: int) -> str:
+    return (
+        f"{crashes} workers died over this work; it was given up. "
+        "Look at the workers' memory and logs, then retry the task."
+    )
+
+
+# Chunks
+
+
+def dealt(chunk: Chunk, worker: str) -> Chunk:
+    """ready → claimed, under a new fence."""
+    return replace(chunk, state=ChunkState.CLAIMED, worker=worker, fence=chunk.fence + 1)
+
+
+def is_claimed(chunk: Chunk | None, fence: int) -> bool:
+    return chunk is not None and chunk.state is ChunkState.CLAIMED and chunk.fence == fence
+
+
+def done(chunk: Chunk, counts: Counts, files: ChunkFiles) -> Chunk:
+    return replace(chunk, state=ChunkState.DONE, worker=None, error=None, counts=counts, files=files)
+
+
+def back(chunk: Chunk, error: str | None, not_before: float) -> Chunk:
+    """claimed → ready; an attempt is counted when there was an error."""
+    waiting = replace(chunk, state=ChunkState.READY, worker=None, not_before=not_before)
+    return waiting if error is None else replace(waiting, attempts=chunk.attempts + 1, error=error)
+
+
+def given_up(chunk: Chunk, error: str) -> Chunk:
+    return replace(chunk, state=ChunkState.FAILED, worker=None, error=error)
+
+
+def orphaned(chunk: Chunk) -> Chunk:
+    """The worker which held the chunk died over it."""
+    after = replace(back(chunk, None, 0.0), crashes=chunk.crashes + 1)
+    return given_up(after, _too_often(after.crashes)) if after.crashes > MAX_CRASHES else after
+
+
+def count_done(entry: Entry, counts: Counts) -> Entry:
+    task = entry.task
+    return entry.evolve(counts=task.counts + counts, chunks_done=task.chunks_done + 1)
+
+
+def count_failed(entry: Entry, chunk: Chunk) -> Entry:
+    task = entry.task
+    return entry.evolve(
+        chunks_failed=task.chunks_failed + 1,
+        rows_failed=task.rows_failed + chunk.plan.rows,
+        error=chunk.error,
+    )
+
+
+def share(shelves: Sequence[Shelf], most: int) -> list[tuple[Task, Chunk]]:
+    """Up to `most` chunks, each next one from the task with the fewest claimed; ties in order."""
+    piles = [iter(shelf.ready) for shelf in shelves]
+    heap = [(shelf.claimed, place) for place, shelf in enumerate(shelves)]
+    heapq.heapify(heap)
+    picked: list[tuple[Task, Chunk]] = []
+    while heap and len(picked) < most:
+        claimed, place = heapq.heappop(heap)
+        chunk = next(piles[place], None)
+        if chunk is not None:
+            picked.append((shelves[place].task, chunk))
+            heapq.heappush(heap, (claimed + 1, place))
+    return picked

@@ -1,0 +1,254 @@
+"""The pages of a SQL ledger: one transaction on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from rowvec.ledgers import rules
+from rowvec.ledgers.base import Allowance
+from rowvec.ledgers.book import Book, Filling
+from rowvec.ledgers.rules import Entry, Shelf
+from rowvec.ledgers.sql.tables import (
+    api_keys,
+    chunk_of,
+    chunk_row,
+    chunks,
+    entry_of,
+    entry_row,
+    key_of,
+    key_row,
+    namespaces,
+    plan_row,
+    tasks,
+    worker_of,
+    worker_row,
+    workers,
+)
+from rowvec.model import ApiKey, Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+
+_FULL_SHELVES = 100
+"""How many tasks of which a worker holds its fill may stand before one it may take from."""
+
+_RUNNING = (rules.PENDING, rules.PROCESSING)
+"""How tasks are seen that have neither ended nor are on hold."""
+
+
+class SqlBook(Book):
+    def __init__(self, connection: Connection, now: float) -> None:
+        self.now = now
+        self._connection = connection
+
+    # Tasks
+
+    def find(self, task_id: str) -> Entry | None:
+        return self._first_entry(tasks.c.id == task_id)
+
+    def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
+        entry = Entry(task, 0, fingerprint, key)
+        row = {
+            "id": task.id,
+            "spec": task.spec.to_json(),
+            "fingerprint": fingerprint,
+            "idempotency_key": key,
+            **entry_row(entry),
+        }
+        self._connection.execute(insert(tasks).values(row))
+        return self.entry(task.id)
+
+    def put(self, before: Entry, after: Entry) -> None:
+        """Writes only what differs, so that untouched indexes stay untouched."""
+        old = entry_row(before)
+        changes = {name: value for name, value in entry_row(after).items() if value != old[name]}
+        self._connection.execute(update(tasks).where(tasks.c.id == after.task.id).values(changes))
+
+    def by_key(self, key: str) -> Entry | None:
+        return self._first_entry(tasks.c.idempotency_key == key)
+
+    def running(self, fingerprint: str) -> Entry | None:
+        return self._first_entry(tasks.c.fingerprint == fingerprint, tasks.c.seen.in_(rules.UNENDED))
+
+    def newest(self, limit: int, below: int | None, seen: str | None) -> list[Entry]:
+        wanted = []
+        if below is not None:
+            wanted.append(tasks.c.position < below)
+        if seen is not None:
+            wanted.append(tasks.c.seen == seen)
+        return self._entries(*wanted, order=tasks.c.position.desc(), limit=limit)
+
+    def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
+        return self._entries(
+            tasks.c.seen.in_(_RUNNING),
+            tasks.c.state.in_([state.value for state in states]),
+            tasks.c.worker.is_(None),
+            tasks.c.not_before <= self.now,
+            limit=limit,
+        )
+
+    def held_by(self, worker: str) -> list[Entry]:
+        return self._entries(tasks.c.worker == worker)
+
+    def finishable(self) -> list[Entry]:
+        counted_out = (tasks.c.state == TaskState.PROCESSING.value) & (
+            tasks.c.chunks_done + tasks.c.chunks_failed >= tasks.c.chunks_total
+        )
+        cancelling = tasks.c.hold == Hold.CANCELLING.value
+        return self._entries(tasks.c.seen.in_(rules.UNENDED), counted_out | cancelling)
+
+    def _first_entry(self, *wanted: ColumnElement[bool]) -> Entry | None:
+        entries = self._entries(*wanted, order=tasks.c.position.desc(), limit=1)
+        return entries[0] if entries else None
+
+    def _entries(
+        self,
+        *wanted: ColumnElement[bool],
+        order: ColumnElement[int] = tasks.c.position,
+        limit: int | None = None,
+    ) -> list[Entry]:
+        query = select(tasks).where(*wanted).order_by(order).limit(limit)
+        return [entry_of(row) for row in self._connection.execute(query).mappings()]
+
+    # Chunks
+
+    def chunk(self, task_id: str, number: int) -> Chunk | None:
+        found = self._chunks(chunks.c.task_id == task_id, chunks.c.number == number)
+        return found[0] if found else None
+
+    def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
+        wanted = [chunks.c.task_id == task_id, chunks.c.number > after]
+        if state is not None:
+            wanted.append(chunks.c.state == state.value)
+        return self._chunks(*wanted, limit=limit)
+
+    def add_chunks(self, task_id: str, planned: Sequence[PlannedChunk]) -> list[PlannedChunk]:
+        if not planned:
+            return []
+        numbers = [plan.number for plan in planned]
+        span = chunks.c.number.between(min(numbers), max(numbers))
+        query = select(chunks.c.number).where(chunks.c.task_id == task_id, span)
+        there = set(self._connection.execute(query).scalars())
+        new = {plan.number: plan for plan in reversed(planned) if plan.number not in there}
+        rows = [plan_row(task_id, plan) | chunk_row(Chunk(task_id, plan)) for plan in new.values()]
+        if rows:
+            self._connection.execute(insert(chunks), rows)
+        return list(new.values())
+
+    def put_chunks(self, changed: Sequence[Chunk]) -> None:
+        if not changed:
+            return
+        place = (chunks.c.task_id == bindparam("of_task")) & (chunks.c.number == bindparam("at"))
+        rows = [{"of_task": c.task_id, "at": c.plan.number, **chunk_row(c)} for c in changed]
+        self._connection.execute(update(chunks).where(place), rows)
+
+    def claimed(self, task_id: str) -> int:
+        query = select(func.count()).where(chunks.c.task_id == task_id, _is(ChunkState.CLAIMED))
+        return self._connection.execute(query).scalar_one()
+
+    def claimed_by(self, worker: str) -> list[Chunk]:
+        return self._chunks(chunks.c.worker == worker, _is(ChunkState.CLAIMED))
+
+    def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
+        of_task = chunks.c.task_id == tasks.c.id
+        claimed = select(func.count()).where(of_task, _is(ChunkState.CLAIMED)).scalar_subquery()
+        mine = (
+            select(func.count())
+            .where(of_task, _is(ChunkState.CLAIMED), chunks.c.worker == worker)
+            .scalar_subquery()
+        )
+        query = (
+            select(tasks, claimed.label("claimed"), mine.label("mine"))
+            .where(
+                tasks.c.seen == rules.PROCESSING,
+                tasks.c.state.in_((TaskState.PLANNING.value, TaskState.PROCESSING.value)),
+                exists().where(of_task, _is(ChunkState.READY), chunks.c.not_before <= self.now),
+            )
+            .order_by("claimed", tasks.c.position)
+            .limit(most + _FULL_SHELVES)
+        )
+        found = []
+        for row in self._connection.execute(query).mappings().all():
+            task = entry_of(row).task
+            room = most if most_per_task is None else min(most, most_per_task(task) - row["mine"])
+            if room > 0:
+                found.append(Shelf(task, row["claimed"], self._due(task.id, room)))
+        return found[:most]
+
+    def _due(self, task_id: str, limit: int) -> list[Chunk]:
+        due = chunks.c.not_before <= self.now
+        return self._chunks(chunks.c.task_id == task_id, _is(ChunkState.READY), due, limit=limit)
+
+    def end_waits(self, task_id: str) -> None:
+        waiting = (chunks.c.task_id == task_id) & (chunks.c.not_before > 0)
+        self._connection.execute(update(chunks).where(waiting).values(not_before=0.0))
+
+    def reopen_failed(self, task_id: str) -> None:
+        anew = {"state": ChunkState.READY.value, "attempts": 0, "crashes": 0, "not_before": 0.0}
+        failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
+        self._connection.execute(update(chunks).where(failed).values(anew | {"error": None}))
+
+    def _chunks(self, *wanted: ColumnElement[bool], limit: int | None = None) -> list[Chunk]:
+        query = select(chunks).where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
+        return [chunk_of(row) for row in self._connection.execute(query).mappings()]
+
+    # Workers
+
+    def put_worker(self, worker: WorkerInfo) -> None:
+        self._replace(workers, worker_row(worker))
+
+    def worker(self, worker: str) -> WorkerInfo | None:
+        query = select(workers).where(workers.c.id == worker)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else worker_of(row)
+
+    def workers(self) -> list[WorkerInfo]:
+        rows = self._connection.execute(select(workers).order_by(workers.c.id)).mappings()
+        return [worker_of(row) for row in rows]
+
+    def drop_worker(self, worker: str) -> None:
+        self._connection.execute(delete(workers).where(workers.c.id == worker))
+
+    # Namespaces and keys
+
+    def filling(self, namespace: str) -> Filling | None:
+        query = select(namespaces).where(namespaces.c.name == namespace)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else Filling(row["model"], row["dimension"])
+
+    def fill(self, namespace: str, filling: Filling) -> None:
+        row = {"name": namespace, "model": filling.model, "dimension": filling.dimension}
+        self._connection.execute(insert(namespaces).values(row))
+
+    def key(self, key_id: str) -> ApiKey | None:
+        query = select(api_keys).where(api_keys.c.id == key_id)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else key_of(row)
+
+    def keys(self) -> list[ApiKey]:
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+        return [key_of(row) for row in self._connection.execute(query).mappings()]
+
+    def put_key(self, key: ApiKey) -> None:
+        self._replace(api_keys, key_row(key))
+
+    def _replace(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Update the row of that id, or insert it: portable, and no race within a write."""
+        done = self._connection.execute(update(table).where(table.c.id == row["id"]).values(row))
+        if done.rowcount == 0:
+            self._connection.execute(insert(table).values(row))
+
+
+def _is(state: ChunkState) -> ColumnElement[bool]:
+    return chunks.c.state == state.value

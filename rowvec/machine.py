@@ -1,0 +1,80 @@
+"""The parts that work together, chosen by settings and put in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowvec import embedders, filestores, ledgers, sources, vectorstores
+from rowvec.backends import load, scheme
+from rowvec.embedders.base import Embedder
+from rowvec.errors import NotConfigured
+from rowvec.filestores.base import FileStore
+from rowvec.governor import Governor
+from rowvec.ledgers.base import Ledger
+from rowvec.sources.base import Source
+from rowvec.vectorstores.base import VectorStore
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The machine's own numbers: rows a chunk, bytes a record, seconds a silent worker is believed alive."""
+
+    chunk_size: int = 1000
+    max_record_bytes: int = 16 * 1024 * 1024
+    lease_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One backend for each role. `embedder_name` is the name the settings gave it."""
+
+    ledger: Ledger
+    files: FileStore
+    store: VectorStore
+    embedder: Embedder
+    embedder_name: str
+    settings: Mapping[str, str]
+    limits: Limits = Limits()
+    governor: Governor = field(default_factory=Governor)
+
+    @classmethod
+    def open(cls, settings: Mapping[str, str], limits: Limits) -> Machine:
+        """Open every part named by `LEDGER_URL`, `FILE_STORE_URL`, `VECTOR_STORE_URL` and `EMBEDDER`.
+
+        Cheap: nothing is read or called until used. Raises NotConfigured.
+        """
+
+        def part(role: str, table: Mapping[str, Any], setting: str) -> Any:
+            return load(role, table, scheme(settings[setting]))
+
+        embedder: Embedder = part("embedder", embedders.TABLE, "EMBEDDER").open(settings)
+        return cls(
+            ledger=part("ledger", ledgers.TABLE, "LEDGER_URL").open(settings["LEDGER_URL"], settings),
+            files=part("file store", filestores.TABLE, "FILE_STORE_URL").open(
+                settings["FILE_STORE_URL"], settings
+            ),
+            store=part("vector store", vectorstores.TABLE, "VECTOR_STORE_URL").open(
+                settings["VECTOR_STORE_URL"], settings
+            ),
+            embedder=embedder,
+            embedder_name=settings["EMBEDDER"],
+            settings=settings,
+            limits=limits,
+        )
+
+    def source(self, kind: str) -> Source:
+        """The source of that kind. Raises NotConfigured where this service has none."""
+        if kind not in sources.TABLE and ":" not in kind:
+            raise NotConfigured(
+                f"The source '{kind}' is not configured on this service. "
+                f"Configured here: {', '.join(sorted(sources.TABLE))}."
+            )
+        backend: type[Source] = load("source", sources.TABLE, kind)
+        return backend.open(self.settings, self.files)
+
+    async def close(self) -> None:
+        await self.store.close()
+        await self.embedder.close()
+        await self.ledger.close()

@@ -1,0 +1,131 @@
+"""READ THIS FIRST. How one chunk of a table becomes vectors:
+
+    read → describe → embed → store → record → commit
+
+Everything before the commit may be done twice (the same chunk gives the same ids and values);
+the commit happens once, under the fence of the claim. A crash anywhere leaves the chunk to be
+taken back by the sweeper and run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+from rowvec import manifest, rejected
+from rowvec.describe import Described, Describer, Entry
+from rowvec.embedding import Embedded, embed
+from rowvec.errors import PauseNeeded
+from rowvec.lease import Lease
+from rowvec.machine import Machine
+from rowvec.manifest import Manifest
+from rowvec.model import Chunk, ChunkFiles, Counts, Rejection, TaskSpec
+from rowvec.reader import ChunkRows, read_chunk
+from rowvec.storing import Stored, store
+
+
+async def run_chunk(machine: Machine, lease: Lease) -> None:
+    """Do a claimed chunk to the end.
+
+    Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed; the worker knows what each means.
+    """
+    task, chunk = lease.claim.task, _claimed_chunk(lease)
+    rows, described = await read_and_describe(machine, task.spec, chunk)
+    embedded, stored = await embed_and_store(machine, task.id, task.spec, described.entries, lease)
+    refused = embedded.refused | stored.refused
+    landed = [entry for place, entry in enumerate(described.entries) if place not in refused]
+    notes = described.notes + _refusals(rows, described.entries, embedded.refused, stored.refused)
+    files = await _record(machine, lease, landed, notes)
+    counts = _count(rows, described, landed, notes, embedded.tokens)
+    await machine.ledger.commit(task.id, chunk.plan.number, lease.claim.fence, counts, files)
+
+
+async def read_and_describe(machine: Machine, spec: TaskSpec, chunk: Chunk) -> tuple[ChunkRows, Described]:
+    """The chunk's rows, and what is to be embedded of them."""
+    rows = await read_chunk(machine.source(spec.source.kind), spec, chunk.plan)
+    describer = Describer(
+        spec,
+        machine.store.max_metadata_bytes,
+        machine.embedder.max_tokens,
+        machine.embedder.count_tokens,
+    )
+    return rows, await asyncio.to_thread(describer.describe, rows)
+
+
+async def embed_and_store(
+    machine: Machine, task_id: str, spec: TaskSpec, entries: Sequence[Entry], lease: Lease
+) -> tuple[Embedded, Stored]:
+    """Vectors of the entries, durably in the store."""
+    check_embedder(machine, spec)
+    await lease.check()
+    embedded = await embed(machine.embedder, machine.governor, entries)
+    return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
+
+
+def check_embedder(machine: Machine, spec: TaskSpec) -> None:
+    """A task is finished by the model it was begun with."""
+    embedder = machine.embedder
+    if (embedder.model, embedder.dimension) != (spec.model, spec.dimension):
+        raise PauseNeeded(
+            f"The task was submitted for the model {spec.model} with {spec.dimension} dimensions, this "
+            f"worker is configured for {embedder.model} with {embedder.dimension}. Set EMBEDDER back and "
+            "resume, or cancel the task and submit it again."
+        )
+
+
+async def _record(
+    machine: Machine, lease: Lease, landed: Sequence[Entry], notes: Sequence[Rejection]
+) -> ChunkFiles:
+    """The manifest and the rows left out, in files that only this attempt writes."""
+    claim = lease.claim
+    number = _claimed_chunk(lease).plan.number
+    files = manifest.chunk_files(claim.task.id, number, claim.fence, bool(landed), bool(notes))
+    if files.manifest:
+        await machine.files.write(files.manifest, await asyncio.to_thread(_manifest_of, landed))
+    if files.rejected:
+        ordered = sorted(notes, key=lambda note: note.row)
+        await machine.files.write(files.rejected, rejected.encode(ordered))
+    return files
+
+
+def _manifest_of(landed: Sequence[Entry]) -> bytes:
+    return Manifest(
+        [entry.row_id for entry in landed],
+        [entry.number for entry in landed],
+        [entry.content_hash for entry in landed],
+        [len(entry.passages) for entry in landed],
+    ).encode()
+
+
+def _refusals(rows: ChunkRows, entries: Sequence[Entry], *refused: Mapping[int, str]) -> list[Rejection]:
+    codes = ("refused-by-embedder", "refused-by-store")
+    return [
+        rows.rejection(entries[place].position, "rejected", code, reason)
+        for code, reasons in zip(codes, refused, strict=True)
+        for place, reason in reasons.items()
+    ]
+
+
+def _count(
+    rows: ChunkRows, described: Described, landed: Sequence[Entry], notes: Collection[Rejection], tokens: int
+) -> Counts:
+    def noted(outcome: str) -> int:
+        return sum(note.outcome == outcome for note in notes)
+
+    return Counts(
+        read=rows.read,
+        upserted=len(landed),
+        filtered=described.filtered,
+        duplicate=noted("duplicate"),
+        rejected=noted("rejected"),
+        warnings=noted("warning"),
+        passages=sum(len(entry.passages) for entry in landed),
+        tokens=tokens,
+        embedded=len(described.entries),
+    )
+
+
+def _claimed_chunk(lease: Lease) -> Chunk:
+    if lease.claim.chunk is None:
+        raise TypeError(f"{lease.claim.kind} is no chunk")
+    return lease.claim.chunk

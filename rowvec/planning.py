@@ -1,0 +1,32 @@
+"""Do a claimed plan: check what the task depends on, then hand out chunks as the scan finds them."""
+
+from __future__ import annotations
+
+from rowvec.lease import Lease
+from rowvec.machine import Machine
+from rowvec.model import PlannedChunk, Totals
+from rowvec.pipeline import check_embedder
+from rowvec.planner import plan
+
+APPEND = 64
+
+
+async def run_plan(machine: Machine, lease: Lease) -> None:
+    """Append every chunk, then say that the scan is complete.
+
+    A plan begun anew finds the same chunks again, and those already there are skipped.
+    Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed.
+    """
+    task, fence = lease.claim.task, lease.claim.fence
+    check_embedder(machine, task.spec)
+    await machine.store.prepare(task.spec.namespace, task.spec.dimension)
+    batch: list[PlannedChunk] = []
+    async for item in plan(machine.source(task.spec.source.kind), task.spec):
+        if isinstance(item, Totals):
+            await machine.ledger.append_chunks(task.id, fence, batch)
+            await machine.ledger.planned(task.id, fence, item)
+            return
+        batch.append(item)
+        if len(batch) >= APPEND or item.number < 2:
+            await machine.ledger.append_chunks(task.id, fence, batch)
+            batch = []

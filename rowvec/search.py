@@ -1,0 +1,21 @@
+"""Search by meaning: the proof that the data landed."""
+
+from __future__ import annotations
+
+from rowvec.errors import InvalidRequest
+from rowvec.machine import Machine
+from rowvec.model import Match
+from rowvec.text import clean
+
+
+async def search(machine: Machine, namespace: str, query: str, limit: int = 10) -> list[Match]:
+    """The rows nearest to the query, nearest first. Raises InvalidRequest, RetryLater or PauseNeeded.
+
+    The query's embedding goes through the same budget as the rows'.
+    """
+    text = clean(query)
+    if not text:
+        raise InvalidRequest("The query is empty: type what you are looking for.", "query")
+    await machine.governor.admit(len(text.encode()) + 2)
+    embedding = await machine.embedder.embed([text])
+    return await machine.store.search(namespace, embedding.vectors[0], limit)

@@ -1,0 +1,31 @@
+"""What a caller may ask of a task that exists already, where more than the ledger must be asked."""
+
+from __future__ import annotations
+
+from rowvec.errors import SourceChanged, SourceNotFound
+from rowvec.machine import Machine
+from rowvec.model import Flag, SourcePin, Task, TaskState
+
+
+async def retry(machine: Machine, task_id: str) -> Task:
+    """Let a failed task try its failed chunks again, on the very bytes it was submitted with.
+
+    Raises UnknownTask, WrongState, and SourceChanged when the source is another one by now or gone:
+    chunks of two versions must not mix in one index.
+    """
+    task = await machine.ledger.task(task_id)
+    if task.state is TaskState.FAILED:
+        await _same_source(machine, task.spec.source)
+    return await machine.ledger.flag(task_id, Flag.RETRY)
+
+
+async def _same_source(machine: Machine, pinned: SourcePin) -> None:
+    try:
+        current = await machine.source(pinned.kind).pin(pinned.ref)
+    except SourceNotFound as error:
+        raise SourceChanged(f"'{pinned.ref}' is gone. Put it back, or submit a new task.") from error
+    if current.version != pinned.version:
+        raise SourceChanged(
+            f"'{pinned.ref}' has changed since the task was submitted. Submit it again as a new task; "
+            "rows that stayed the same keep their ids."
+        )

@@ -1,0 +1,129 @@
+"""Embedded entries → the vector store: packed upserts, bisection, and a row lands whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from rowvec.describe import Entry
+from rowvec.embedding import Embedded
+from rowvec.errors import InputRefused, Unavailable
+from rowvec.lease import Lease
+from rowvec.model import VectorBatch
+from rowvec.text import passage_id
+from rowvec.vectorstores.base import VectorStore
+
+
+@dataclass(slots=True)
+class Stored:
+    """`refused` maps an entry's place to the store's reason."""
+
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+def vector_ids(entry_id: str, passages: int) -> list[str]:
+    """Ids of a row's vectors: its own, or one for each passage."""
+    return [entry_id] if passages == 1 else [passage_id(entry_id, k + 1) for k in range(passages)]
+
+
+async def store(
+    vectors: VectorStore,
+    namespace: str,
+    task_id: str,
+    entries: Sequence[Entry],
+    embedded: Embedded,
+    lease: Lease,
+) -> Stored:
+    """Upsert every entry that was embedded. Raises RetryLater, PauseNeeded, StoreMismatch, LeaseLost."""
+    batch, owners = _batch(task_id, entries, embedded)
+    out = Stored()
+    job = _Job(vectors, namespace, lease, owners, out)
+    for low, high in _requests(vectors, batch):
+        await job.run(batch, low, high)
+    if out.refused:
+        await job.take_out(entries)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    vectors: VectorStore
+    namespace: str
+    lease: Lease
+    owners: Sequence[int]
+    out: Stored
+
+    async def run(self, batch: VectorBatch, low: int, high: int) -> None:
+        left = await self.lease.check()
+        try:
+            async with asyncio.timeout(left):
+                await self.vectors.upsert(self.namespace, _part(batch, low, high))
+        except TimeoutError as error:
+            raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
+        except InputRefused as error:
+            if high - low == 1:
+                self.out.refused[self.owners[low]] = error.message
+                return
+            middle = (low + high) // 2
+            await self.run(batch, low, middle)
+            await self.run(batch, middle, high)
+
+    async def take_out(self, entries: Sequence[Entry]) -> None:
+        """A row lands whole or not at all: remove the passages of rows of which one was refused."""
+        ids = [i for place in self.out.refused for i in vector_ids(*_shape(entries[place]))]
+        await self.lease.check()
+        await self.vectors.delete(self.namespace, ids)
+
+
+def _shape(entry: Entry) -> tuple[str, int]:
+    return entry.row_id, len(entry.passages)
+
+
+def _batch(task_id: str, entries: Sequence[Entry], embedded: Embedded) -> tuple[VectorBatch, list[int]]:
+    """All vectors of the entries that were embedded whole, and the entry each belongs to."""
+    kept = [place for place in range(len(entries)) if place not in embedded.refused]
+    owners = [place for place in kept for _ in entries[place].passages]
+    vectors = embedded.vectors
+    if embedded.refused:
+        vectors = vectors[np.isin(np.asarray(embedded.owners), kept)]
+    batch = VectorBatch(
+        task_id=task_id,
+        ids=[i for place in kept for i in vector_ids(*_shape(entries[place]))],
+        row_ids=[entries[place].row_id for place in owners],
+        row_numbers=[entries[place].number for place in owners],
+        vectors=vectors,
+        texts=[text for place in kept for text in entries[place].passages],
+        metadata=[entries[place].metadata for place in owners],
+    )
+    return batch, owners
+
+
+def _requests(vectors: VectorStore, batch: VectorBatch) -> Iterator[tuple[int, int]]:
+    """Ranges of the batch that fit one upsert each."""
+    fixed = 4 * batch.vectors.shape[1] + 256
+    low, size = 0, 0
+    for i, (text, metadata) in enumerate(zip(batch.texts, batch.metadata, strict=True)):
+        more = fixed + 4 * len(text) + sum(8 + 4 * len(k) + 4 * len(str(v)) for k, v in metadata.items())
+        if i > low and (i - low >= vectors.max_batch or size + more > vectors.max_batch_bytes):
+            yield low, i
+            low, size = i, 0
+        size += more
+    if low < len(batch):
+        yield low, len(batch)
+
+
+def _part(batch: VectorBatch, low: int, high: int) -> VectorBatch:
+    if low == 0 and high == len(batch):
+        return batch
+    return replace(
+        batch,
+        ids=batch.ids[low:high],
+        row_ids=batch.row_ids[low:high],
+        row_numbers=batch.row_numbers[low:high],
+        vectors=batch.vectors[low:high],
+        texts=batch.texts[low:high],
+        metadata=batch.metadata[low:high],
+    )

@@ -1,0 +1,236 @@
+"""A worker: claims work from the ledger, does several pieces at once, and says that it is alive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import psutil
+import structlog
+
+from rowvec.errors import LeaseLost, PauseNeeded, RetryLater, TaskFailed, WrongState
+from rowvec.lease import Heartbeat, Lease
+from rowvec.machine import Machine
+from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
+from rowvec.pipeline import run_chunk
+from rowvec.planning import run_plan
+from rowvec.retry import RetryPolicy
+from rowvec.settle import run_settle
+from rowvec.sweeper import sweep, this_host
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+RUN = {WorkKind.PLAN: run_plan, WorkKind.CHUNK: run_chunk, WorkKind.SETTLE: run_settle}
+
+
+def allowance(task: Task) -> int:
+    """Chunks of a task that one worker may hold, and so lose when it is killed: two, or 2 % of the rows."""
+    return max(2, task.rows_planned // (50 * task.spec.chunk_size))
+
+
+class Worker:
+    """One process's share of the work. `slots` pieces run at once, so that waits overlap.
+
+    `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
+    stopping one lets its pieces end before it hands them back.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        slots: int = 16,
+        poll: float = 0.25,
+        grace: float = 20.0,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self._machine = machine
+        self._slots = slots
+        self._poll = poll
+        self._grace = grace
+        self._retry = retry or RetryPolicy()
+        self._running: set[asyncio.Task[None]] = set()
+        self._heartbeat = Heartbeat(machine.limits.lease_seconds)
+        self._broken: BaseException | None = None
+        self.id = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then end or hand back what is running, and leave the ledger."""
+        await self._enlist()
+        helpers = [asyncio.create_task(self._beat()), asyncio.create_task(self._sweep())]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._raise_if_broken(helpers)
+                if not await self._fill():
+                    await self._idle(stopped)
+        finally:
+            stopped.cancel()
+            await self._wind_down()
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, stopped, return_exceptions=True)
+            await self._machine.ledger.retire(self.id)
+
+    def _raise_if_broken(self, helpers: list[asyncio.Task[None]]) -> None:
+        """A fault of our own ends the process; it is started anew, and the sweeper takes back its work."""
+        if self._broken:
+            raise self._broken
+        for helper in helpers:
+            if helper.done():
+                helper.result()
+
+    async def _fill(self) -> bool:
+        """Claim as much as there are free slots for. True if anything was handed out."""
+        free = self._slots - len(self._running)
+        if free <= 0:
+            return False
+        claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
+        for claim in claims:
+            piece = asyncio.create_task(self._do(claim))
+            self._running.add(piece)
+            piece.add_done_callback(self._ended)
+        return bool(claims)
+
+    def _ended(self, piece: asyncio.Task[None]) -> None:
+        self._running.discard(piece)
+        if not piece.cancelled() and (error := piece.exception()):
+            self._broken = error
+
+    async def _idle(self, stopped: asyncio.Task[bool]) -> None:
+        """Until a piece ends, the worker is told to stop, or it is time to look again."""
+        await asyncio.wait({stopped, *self._running}, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _wind_down(self) -> None:
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=self._grace)
+        for piece in set(self._running):
+            piece.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    # One piece of work
+
+    async def _do(self, claim: Claim) -> None:
+        lease = Lease(self._machine.ledger, self.id, claim, self._heartbeat)
+        try:
+            await RUN[claim.kind](self._machine, lease)
+        except Exception as error:  # noqa: BLE001 - here every error gets its meaning
+            await self._after(claim, error)
+
+    async def _after(self, claim: Claim, error: Exception) -> None:
+        """Tell the ledger what an error means for the work, however long the ledger is away.
+
+        A lease lost meanwhile means that nothing is to be said.
+        """
+        while True:
+            try:
+                await self._tell(claim, error)
+                return
+            except LeaseLost:
+                log.info("lease lost", **_where(claim))
+                return
+            except RetryLater as away:
+                log.warning("ledger unavailable", worker=self.id, error=away.message)
+                await asyncio.sleep(1.0)
+
+    async def _tell(self, claim: Claim, error: Exception) -> None:
+        if isinstance(error, PauseNeeded):
+            with suppress(WrongState):
+                await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
+            await self._hand_back(claim, None, 0.0)
+        elif isinstance(error, LeaseLost):
+            # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.
+            await self._hand_back(claim, None, await self._machine.ledger.now() + 1.0)
+        elif isinstance(error, TaskFailed):
+            await self._give_up(claim, error.message)
+        else:
+            await self._again(claim, error)
+
+    async def _again(self, claim: Claim, error: Exception) -> None:
+        attempts = (claim.chunk.attempts if claim.chunk else claim.task.attempts) + 1
+        wait = self._retry.wait(attempts, error)
+        log.warning(
+            "work failed", error=type(error).__name__, attempts=attempts, **_where(claim), exc_info=error
+        )
+        if wait is None:
+            await self._give_up(claim, f"gave up after {attempts} attempts: {_words(error)}")
+        else:
+            now = await self._machine.ledger.now()
+            await self._hand_back(claim, _words(error), now + wait)
+
+    async def _hand_back(self, claim: Claim, error: str | None, not_before: float) -> None:
+        ledger, task_id = self._machine.ledger, claim.task.id
+        if claim.chunk:
+            await ledger.hand_back(task_id, claim.chunk.plan.number, claim.fence, error, not_before)
+        else:
+            await ledger.release(task_id, claim.fence, error, not_before)
+
+    async def _give_up(self, claim: Claim, error: str) -> None:
+        ledger, task_id = self._machine.ledger, claim.task.id
+        if claim.chunk:
+            await ledger.give_up(task_id, claim.chunk.plan.number, claim.fence, error)
+        else:
+            await ledger.fail(task_id, claim.fence, error)
+
+    # Being alive
+
+    async def _enlist(self) -> None:
+        process = psutil.Process()
+        self.id = f"{this_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        asked_at = asyncio.get_running_loop().time()
+        await self._machine.ledger.enlist(
+            WorkerInfo(self.id, this_host(), os.getpid(), process.create_time(), self._slots)
+        )
+        self._heartbeat.renew(asked_at)
+        log.info("worker enlisted", worker=self.id, slots=self._slots)
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._machine.limits.lease_seconds / 6)
+            asked_at = loop.time()
+            alive = await self._weather(self._machine.ledger.beat(self.id, len(self._running)), None)
+            if alive:
+                self._heartbeat.renew(asked_at)
+            elif alive is False:
+                await self._rise_again()
+
+    async def _rise_again(self) -> None:
+        """This worker was believed dead and holds nothing any more: drop it all, begin under a new name."""
+        log.warning("worker was buried alive", worker=self.id)
+        for piece in set(self._running):
+            piece.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._enlist()
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._weather(sweep(self._machine.ledger, self._machine.limits.lease_seconds), 0)
+            await asyncio.sleep(min(5.0, self._machine.limits.lease_seconds / 4))
+
+    async def _weather(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
+        """The ledger's answer, or `otherwise` while it cannot be reached: the loops come round again."""
+        try:
+            return await call
+        except RetryLater as error:
+            log.warning("ledger unavailable", worker=self.id, error=error.message)
+            return otherwise
+
+
+def _where(claim: Claim) -> dict[str, Any]:
+    """Ids for a log line, never a row's text."""
+    return {
+        "kind": str(claim.kind),
+        "task": claim.task.id,
+        "chunk": claim.chunk.plan.number if claim.chunk else None,
+        "fence": claim.fence,
+    }
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,113 @@
+"""What the ledger's tests share: a clock to set by hand, every backend, and small work to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.memory import MemoryLedger
+from rowvec.ledgers.sql import SqlLedger
+from rowvec.model import (
+    Chunk,
+    Claim,
+    Counts,
+    Dialect,
+    PlannedChunk,
+    SourcePin,
+    Task,
+    TaskSpec,
+    Totals,
+    WorkerInfo,
+    WorkKind,
+)
+
+
+class Clock:
+    """Time stands still unless a test moves it."""
+
+    def __init__(self, at: float = 1_000.0) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def memory(folder: Path, clock: Clock) -> Ledger:
+    return MemoryLedger(clock)
+
+
+def sqlite(folder: Path, clock: Clock) -> Ledger:
+    return SqlLedger(f"sqlite:///{folder / 'deep' / 'ledger.db'}", clock=clock)
+
+
+BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {"memory": memory, "sqlite": sqlite}
+
+ROWS = 10
+"""Rows of each chunk in these tests."""
+
+READ = Counts(read=ROWS, upserted=6, filtered=3, rejected=1, passages=8, tokens=50, embedded=6, warnings=2)
+
+
+def spec(name: str = "a.csv") -> TaskSpec:
+    return TaskSpec(
+        source=SourcePin("local", name, "v1", 1_000),
+        header=("id", "text"),
+        data_start=8,
+        data_line=2,
+        dialect=Dialect(),
+        chunk_size=ROWS,
+        max_record_bytes=1_000,
+        namespace="default",
+        embedder="memory",
+        model="hash",
+        dimension=4,
+        types={"id": "string", "text": "string"},
+    )
+
+
+def plan(number: int) -> PlannedChunk:
+    return PlannedChunk(number, number * 100, number * 100 + 100, number * ROWS + 1, number * ROWS + 2, ROWS)
+
+
+def worker(name: str) -> WorkerInfo:
+    return WorkerInfo(name, "host", 1, 1.0, slots=4)
+
+
+def chunk_of(claim: Claim) -> Chunk:
+    assert claim.chunk is not None
+    return claim.chunk
+
+
+def number_of(claim: Claim) -> int:
+    return chunk_of(claim).plan.number
+
+
+async def plan_claim(ledger: Ledger, name: str = "a.csv", by: str = "w") -> Claim:
+    """A fresh task, planned by worker `by`; no other task may wait for a planner."""
+    submitted = await ledger.submit(spec(name))
+    (claim,) = await ledger.claim(by, 1)
+    assert (claim.kind, claim.task.id) == (WorkKind.PLAN, submitted.task.id)
+    return claim
+
+
+async def planned_task(ledger: Ledger, chunks: int, name: str = "a.csv", by: str = "w") -> Task:
+    """A fresh task with that many ready chunks."""
+    claim = await plan_claim(ledger, name, by)
+    await ledger.append_chunks(claim.task.id, claim.fence, [plan(n) for n in range(chunks)])
+    await ledger.planned(claim.task.id, claim.fence, totals(chunks))
+    return await ledger.task(claim.task.id)
+
+
+def totals(chunks: int) -> Totals:
+    return Totals(rows=chunks * ROWS, bytes=chunks * 100, blank_lines=3, chunks=chunks)
+
+
+def settled_counts(counts: Counts, duplicates: int, passages: int) -> Counts:
+    return replace(
+        counts,
+        upserted=counts.upserted - duplicates,
+        duplicate=counts.duplicate + duplicates,
+        passages=counts.passages - passages,
+    )

@@ -1,0 +1,215 @@
+"""What the SQL ledger promises beyond the contract: processes side by side, and failures in words."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import multiprocessing.context
+import multiprocessing.queues
+import multiprocessing.synchronize
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rowvec.backends import load
+from rowvec.errors import NotConfigured, Unavailable
+from rowvec.ledgers import TABLE
+from rowvec.ledgers.book import Book
+from rowvec.ledgers.memory import MemoryLedger
+from rowvec.ledgers.sql import SqlLedger
+from rowvec.model import ApiKey, ChunkFiles, Counts, TaskState, WorkKind
+from tests.contracts.ledger_kit import READ, number_of, planned_task, spec, worker
+
+pytestmark = pytest.mark.anyio
+
+
+def address(folder: Path) -> str:
+    return f"sqlite:///{folder / 'deep' / 'ledger.db'}"
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def pair(folder: Path) -> tuple[SqlLedger, SqlLedger]:
+    return SqlLedger(address(folder)), SqlLedger(address(folder))
+
+
+async def test_both_are_in_the_table(tmp_path: Path) -> None:
+    """Each backend opens by its line in the table, without touching anything."""
+    memory, sqlite = load("ledger", TABLE, "memory"), load("ledger", TABLE, "sqlite")
+    assert isinstance(memory.open("memory", {}), MemoryLedger)
+    ledger = sqlite.open(address(tmp_path), {"busy_seconds": "1"})
+    await ledger.close()
+    assert isinstance(ledger, SqlLedger)
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql:///x", "x.db"])
+async def test_address_that_is_no_file(url: str) -> None:
+    """Anything but a file of SQLite is refused when the ledger is opened."""
+    with pytest.raises(NotConfigured):
+        SqlLedger.open(url, {})
+
+
+async def test_durable_settings(tmp_path: Path) -> None:
+    """The file is in WAL mode, and every connection waits for others and syncs each commit."""
+    ledger = SqlLedger(address(tmp_path), busy_seconds=7)
+    await ledger.ready()
+    with ledger._engine.connect() as connection:
+        pragmas = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
+    await ledger.close()
+    assert found == ["wal", 2, 7_000, 1]
+
+
+async def test_record_outlives_its_ledger(tmp_path: Path) -> None:
+    """What one ledger wrote, the next one on the same file finds unchanged."""
+    first, second = pair(tmp_path)
+    await first.ready()
+    await first.enlist(worker("w"))
+    task = await planned_task(first, 2)
+    (claim,) = await first.claim("w", 1)
+    await first.commit(task.id, 0, claim.fence, READ, ChunkFiles("m"))
+    expected = (await first.task(task.id), await first.chunks(task.id), await first.workers())
+    await first.close()
+    assert (await second.task(task.id), await second.chunks(task.id), await second.workers()) == expected
+    await second.close()
+
+
+async def test_races_between_ledgers(tmp_path: Path) -> None:
+    """Two ledgers on one file agree on one fresh task, one first key, one owner of each chunk."""
+    ledgers = pair(tmp_path)
+    await asyncio.gather(*(ledger.ready() for ledger in ledgers))
+    for round in range(5):
+        answers = await asyncio.gather(*(ledger.submit(spec(f"{round}")) for ledger in ledgers * 2))
+        assert sum(answer.fresh for answer in answers) == 1
+    keys = [ledger.add_key(ApiKey(f"{n}", "00", "k"), only_if_none=True) for n, ledger in enumerate(ledgers)]
+    assert sum(await asyncio.gather(*keys)) == 1
+    await asyncio.gather(*(ledger.enlist(worker(f"{n}")) for n, ledger in enumerate(ledgers)))
+    claims = await asyncio.gather(*(ledger.claim(f"{n}", 3) for n, ledger in enumerate(ledgers)))
+    assert Counter(claim.task.id for many in claims for claim in many).most_common(1)[0][1] == 1
+    for ledger in ledgers:
+        await ledger.close()
+
+
+def ready_once(url: str, barrier: multiprocessing.synchronize.Barrier) -> None:
+    """A process that opens the ledger at the same moment as others."""
+
+    async def run() -> None:
+        ledger = SqlLedger(url)
+        await ledger.ready()
+        await ledger.ping()
+        await ledger.close()
+
+    barrier.wait(60)
+    asyncio.run(run())
+
+
+def work_alone(
+    url: str,
+    name: str,
+    barrier: multiprocessing.synchronize.Barrier,
+    taken: multiprocessing.queues.Queue[list[int]],
+) -> None:
+    """A process that claims and commits until nothing is left, and says which chunks it took."""
+
+    async def run() -> list[int]:
+        ledger, mine = SqlLedger(url), []
+        await ledger.enlist(worker(name))
+        while chunks := [c for c in await ledger.claim(name, 3) if c.kind is WorkKind.CHUNK]:
+            for claim in chunks:
+                mine.append(number_of(claim))
+                await ledger.commit(claim.task.id, mine[-1], claim.fence, READ, ChunkFiles())
+        await ledger.close()
+        return mine
+
+    barrier.wait(60)
+    taken.put(asyncio.run(run()))
+
+
+async def test_processes_get_ready_at_once(tmp_path: Path) -> None:
+    """Four processes may create the same ledger at the same moment."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(4)
+    started = [spawn.Process(target=ready_once, args=(address(tmp_path), barrier)) for _ in range(4)]
+    assert await asyncio.to_thread(run_all, started) == [0] * 4
+
+
+async def test_processes_share_the_work(tmp_path: Path) -> None:
+    """Two processes on one file never get the same chunk, and their commits add up exactly."""
+    ledger = SqlLedger(address(tmp_path))
+    await ledger.ready()
+    await ledger.enlist(worker("w"))
+    task = await planned_task(ledger, 60)
+    spawn = multiprocessing.get_context("spawn")
+    barrier, taken = spawn.Barrier(2), spawn.Queue()
+    args = [(address(tmp_path), name, barrier, taken) for name in ("a", "b")]
+    started = [spawn.Process(target=work_alone, args=each) for each in args]
+    assert await asyncio.to_thread(run_all, started) == [0, 0]
+    numbers = [number for _ in started for number in taken.get(timeout=10)]
+    assert sorted(numbers) == list(range(60))
+    ended = await ledger.task(task.id)
+    await ledger.close()
+    assert (ended.state, ended.chunks_done) == (TaskState.SETTLING, 60)
+    assert ended.counts == sum([READ] * 60, Counts())
+
+
+def run_all(processes: list[multiprocessing.context.SpawnProcess]) -> list[int | None]:
+    """Exit codes; a process that hangs is ended and has a code that is not 0."""
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+            process.join()
+    return [process.exitcode for process in processes]
+
+
+async def test_locked_beyond_the_timeout(tmp_path: Path) -> None:
+    """A file that another program keeps locked is Unavailable, in words; reading goes on beside it."""
+    ledger = SqlLedger(address(tmp_path), busy_seconds=0.05)
+    await ledger.ready()
+    with closing(sqlite3.connect(tmp_path / "deep" / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match=r"ledger\.db does not answer: database is locked"):
+            await ledger.submit(spec())
+        assert (await ledger.tasks()).tasks == []
+    assert (await ledger.submit(spec())).fresh
+    await ledger.close()
+
+
+async def test_not_a_ledger(tmp_path: Path) -> None:
+    """A file that is no database, a folder that cannot be, and tables that are missing are Unavailable."""
+    (tmp_path / "text").write_text("not a database" * 100)
+    for url in (f"sqlite:///{tmp_path / 'text'}", f"sqlite:///{tmp_path / 'text' / 'below' / 'ledger.db'}"):
+        ledger = SqlLedger(url)
+        with pytest.raises(Unavailable, match="does not answer"):
+            await ledger.ready()
+        with pytest.raises(Unavailable, match="does not answer"):
+            await ledger.ping()
+        await ledger.close()
+    empty = SqlLedger(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(Unavailable, match="no such table"):
+        await empty.ping()
+    await empty.close()
+
+
+async def test_failed_write_leaves_no_trace(tmp_path: Path) -> None:
+    """A write that breaks midway is rolled back, and the ledger goes on working."""
+    ledger = SqlLedger(address(tmp_path))
+    await ledger.ready()
+
+    def breaks(book: Book) -> None:
+        book.put_key(ApiKey("a", "00", "half"))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ledger._write(breaks)
+    assert await ledger.keys() == []
+    assert (await ledger.submit(spec())).fresh
+    await ledger.close()
