@@ -12,7 +12,7 @@ setup: ## make .venv and install what requirements.txt pins
 demo: setup ## index Python's own documentation and search it, without a key (PORT=8001 for another port)
 	@$(PY) -m app demo
 
-serve: setup ## serve the API and the dashboard, with a worker (PORT=8001 for another port)
+serve: setup ## serve the API, with a worker beside it (PORT=8001 for another port)
 	@exec $(PY) -m app serve
 
 test: ## the tests, without those marked `full`

@@ -13,7 +13,7 @@ from rowvec.model import PlannedChunk, TaskSpec, Totals
 from rowvec.records import Framer, Frames
 from rowvec.sources.base import Source
 
-READ_BYTES = 8 << 20
+READ_BYTES = 4 << 20
 FRAME_BYTES = 2 << 20  # bounds the offsets held at once where every record is a byte long
 MAX_CHUNK_BYTES = 8 << 20
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
-from rowvec.errors import TaskFailed
+from rowvec.errors import TaskFailed, UnknownTask
 from rowvec.lease import Lease
+from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
 from rowvec.model import Chunk, Rejection, Stamp, Task
@@ -110,6 +111,7 @@ async def _shares_its_namespace(machine: Machine, task: Task, settlement: Settle
 async def _drop_old_passages(machine: Machine, lease: Lease, chunks: Sequence[Chunk]) -> None:
     """A row that shrank or grew since an earlier task loses the vectors it no longer has."""
     task = lease.claim.task
+    earlier = _Earlier(machine.ledger, task)
     for chunk in chunks:
         if not chunk.files.manifest:
             continue
@@ -119,11 +121,33 @@ async def _drop_old_passages(machine: Machine, lease: Lease, chunks: Sequence[Ch
         old = [
             stamp.id
             for stamp in stored
-            if stamp.task_id != task.id and stamp.id not in vector_ids(stamp.row_id, shapes[stamp.row_id])
+            if stamp.id not in vector_ids(stamp.row_id, shapes[stamp.row_id]) and await earlier.wrote(stamp)
         ]
         if old:
             await lease.check()
             await machine.store.delete(task.spec.namespace, old)
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """Tasks submitted before this one: what a later one has written meanwhile is not old."""
+
+    ledger: Ledger
+    task: Task
+    known: dict[str, bool] = field(default_factory=dict)
+
+    async def wrote(self, stamp: Stamp) -> bool:
+        if stamp.task_id not in self.known:
+            self.known[stamp.task_id] = stamp.task_id != self.task.id and await self._is_earlier(
+                stamp.task_id
+            )
+        return self.known[stamp.task_id]
+
+    async def _is_earlier(self, task_id: str) -> bool:
+        try:
+            return (await self.ledger.task(task_id)).created_at < self.task.created_at
+        except UnknownTask:
+            return True
 
 
 async def _stamps(machine: Machine, task: Task, row_ids: Sequence[str]) -> dict[str, list[Stamp]]:

@@ -20,9 +20,8 @@ _INVISIBLE = (
     "\ufeff\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
     "\ud800-\udfff"
 )
-_WIDE_SPACES = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _DROPPED = re.compile(f"[{_INVISIBLE}]+")
-_SPACES = re.compile(f"[ \t{_WIDE_SPACES}]{{2,}}|[\t{_WIDE_SPACES}]")
+_ODD_SPACES = re.compile("[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _BREAKS = re.compile("\r\n?|[\u2028\u2029]")
 _BLANK_LINES = re.compile(r"\n(?: ?\n)+")
 _STRAY_JOINERS = re.compile("(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]+")
@@ -63,24 +62,24 @@ def _is_clean(text: str) -> bool:
 
 
 def _is_visible(text: str) -> bool:
-    """What `str.isprintable` calls printable is never dropped, and of spaces it knows only the plain one."""
-    return (
-        "  " not in text
-        and (text.isprintable() or text.replace("\n", "").isprintable())
-        and (text.isascii() or is_normalized("NFC", text))
-    )
+    return "  " not in text and _is_printable(text) and (text.isascii() or is_normalized("NFC", text))
+
+
+def _is_printable(text: str) -> bool:
+    """What `str.isprintable` says yes to is never dropped, and of spaces it knows only the plain one."""
+    return text.isprintable() or text.replace("\n", "").isprintable()
 
 
 def _visible(text: str) -> str:
     """Only characters that can be seen, in NFC, with plain spaces and line ends."""
-    if _is_visible(text):
-        return text
-    text = _SPACES.sub(" ", _DROPPED.sub("", _BREAKS.sub("\n", text)))
-    if text.isascii():
-        return text
-    text = normalize("NFC", text)
-    if any(joiner in text for joiner in _JOINERS):
-        text = _SPACES.sub(" ", normalize("NFC", _STRAY_JOINERS.sub("", text)))
+    if not _is_printable(text):
+        text = _ODD_SPACES.sub(" ", _DROPPED.sub("", _BREAKS.sub("\n", text)))
+    if not text.isascii():
+        text = normalize("NFC", text)
+        if any(joiner in text for joiner in _JOINERS):
+            text = normalize("NFC", _STRAY_JOINERS.sub("", text))
+    while "  " in text:
+        text = text.replace("  ", " ")
     return text
 
 

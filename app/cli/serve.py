@@ -18,7 +18,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="HOST when not given.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="PORT when not given.")] = None,
 ) -> None:
-    """Serve the API and the dashboard, with a worker beside it."""
+    """Serve the API, with a worker beside it."""
     screen = Screen()
     with explained(screen):
         config = configured()

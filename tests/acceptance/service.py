@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ class Service:
         self._key = secrets.token_hex(24)
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._group: int | None = None
         self.http = httpx2.Client(
             base_url=f"http://127.0.0.1:{self._port}", headers={"X-API-Key": self._key}, timeout=120
         )
@@ -56,8 +58,8 @@ class Service:
 
     def start(self, **environment: str) -> None:
         """Start it; does not wait. `environment` is added for this start only."""
-        if self._process is not None:
-            raise RuntimeError("the service runs already")
+        if self._process is not None or self.members():
+            raise RuntimeError("the service, or the worker of the last one, runs already")
         with self._log("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self._port)],
@@ -68,6 +70,7 @@ class Service:
                 stderr=log,
                 start_new_session=True,
             )
+        self._group = self._process.pid
 
     def wait_alive(self, seconds: float = 60) -> None:
         """Until /livez answers. Raises with the end of the log when it dies, or takes too long."""
@@ -98,14 +101,19 @@ class Service:
         status: dict[str, Any] = self.http.get(f"/api/v1/status/{task_id}").raise_for_status().json()
         return status
 
-    def end_of(self, task_id: str, seconds: float) -> dict[str, Any]:
-        """The status of a task once it has ended. Raises when that takes longer."""
+    def until(self, task_id: str, true: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
+        """The status of a task once this is true of it. Raises when that takes longer."""
         deadline = time.monotonic() + seconds
-        while (status := self.status(task_id))["status"] not in ENDED:
+        while not true(status := self.status(task_id)):
+            self.must_run()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not ended after {seconds:.0f} s: {status}\n{self.log_end()}")
+                raise TimeoutError(f"still so after {seconds:.0f} s: {status}\n{self.log_end()}")
             time.sleep(0.05)
         return status
+
+    def end_of(self, task_id: str, seconds: float) -> dict[str, Any]:
+        """The status of a task once it has ended. Raises when that takes longer."""
+        return self.until(task_id, lambda status: status["status"] in ENDED, seconds)
 
     def left_out(self, task_id: str, outcome: str = "rejected") -> list[dict[str, Any]]:
         """The list of rows that are not in the index for this reason."""
@@ -127,6 +135,18 @@ class Service:
         """SIGKILL to the whole group; returns when none of it is left."""
         self._end(signal.SIGKILL)
 
+    def kill_server(self) -> None:
+        """SIGKILL to the server alone; its worker is left to itself."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
+
+    def worker(self) -> psutil.Process:
+        """The embedded worker's process. Raises when there is not exactly one."""
+        (worker,) = [process for process in self.members() if "app.workers.embedded" in process.cmdline()]
+        return worker
+
     def stop(self, seconds: float = 60) -> None:
         """SIGTERM to the service, as an init system does; kills what is left after so long."""
         if self._process is not None:
@@ -138,8 +158,7 @@ class Service:
 
     def members(self) -> list[psutil.Process]:
         """Living processes of the group: the service and its worker."""
-        group = self._process.pid if self._process else -1
-        return [process for process in psutil.process_iter() if _in_group(process, group)]
+        return [process for process in psutil.process_iter() if _in_group(process, self._group)]
 
     def log_end(self, characters: int = 4000) -> str:
         """The last words of the service."""
@@ -147,17 +166,18 @@ class Service:
         return path.read_text(errors="replace")[-characters:] if path.exists() else ""
 
     def _end(self, number: signal.Signals) -> None:
-        if self._process is None:
+        if self._group is None:
             return
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-        self._process.wait(30)
+            os.killpg(self._group, number)
+        if self._process is not None:
+            self._process.wait(30)
         deadline = time.monotonic() + 30
         while left := self.members():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"still alive after signal {number}: {left}")
             time.sleep(0.005)
-        self._process = None
+        self._process = self._group = None
 
     def _answers(self) -> bool:
         try:
@@ -180,7 +200,7 @@ class Service:
         return passed | own | self._environment
 
 
-def _in_group(process: psutil.Process, group: int) -> bool:
+def _in_group(process: psutil.Process, group: int | None) -> bool:
     try:
         return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
     except (ProcessLookupError, psutil.NoSuchProcess):

@@ -1,0 +1,72 @@
+"""How a task ends: the last row of an id wins, and what older rows left behind goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rowvec.rejected import rejections
+from rowvec.verify import verify
+from tests.worker_kit import Workshop
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_winner_that_was_overtaken_is_written_again(tmp_path: Path) -> None:
+    """The last row of the file wins also when the chunk of the earlier one lands later."""
+    shop = Workshop(tmp_path)
+    rows = [(f"row-{n}", f"text of row {n}.") for n in range(20)]
+    shop.write_pairs([*rows[:19], ("row-0", "the last word")])
+    shop.embedder.held = "row 0."
+    task_id = await shop.submit()
+    async with shop.worker():
+        await shop.embedder.entered.wait()
+        await shop.ledger.until(task_id, lambda task: task.chunks_done == 1)
+        shop.embedder.opened.set()
+        ended = await shop.ledger.end_of(task_id)
+    doubled = [note async for note in rejections(shop.machine, task_id, "duplicate")]
+
+    assert shop.store.written[-1] == "row-0"
+    assert (await shop.stored())["row-0"] == 20
+    assert (ended.counts.upserted, ended.counts.duplicate, ended.counts.passages) == (19, 1, 19)
+    assert [note.row for note in doubled] == [1]
+    assert (await verify(shop.machine, task_id)).ok
+
+
+async def test_a_row_that_shrinks_loses_its_old_passages(tmp_path: Path) -> None:
+    """Long rows land as numbered passages; sent in again with other lengths, only the new ones are left."""
+    shop = Workshop(tmp_path, max_tokens=8)
+    long = " ".join(f"word{n}" for n in range(30))
+    shop.write({"shrinks": long, "grows": "short", "stays": long})
+    await shop.end_of(await shop.submit())
+    before = await shop.stored()
+    shop.write({"shrinks": "short", "grows": long, "stays": long})
+
+    ended = await shop.end_of(await shop.submit())
+    after = await shop.stored()
+
+    assert {"shrinks#1", "shrinks#2", "shrinks#3", "grows", "stays#1"} <= before.keys()
+    assert {"shrinks", "grows#1", "grows#2", "grows#3", "stays#1"} <= after.keys()
+    assert not {"shrinks#1", "shrinks#2", "grows"} & after.keys()
+    assert len(after) == ended.counts.passages
+    assert (await verify(shop.machine, ended.id)).ok
+
+
+async def test_an_earlier_task_that_ends_later_does_not_take_out_what_a_later_one_wrote(
+    tmp_path: Path,
+) -> None:
+    """Only passages of tasks submitted before are old: those of a later task stay whole."""
+    shop = Workshop(tmp_path, max_tokens=8)
+    shop.write({"row": "first"})
+    shop.embedder.held = "first"
+    earlier = await shop.submit()
+    async with shop.worker():
+        await shop.embedder.entered.wait()
+        shop.write({"row": " ".join(f"word{n}" for n in range(30))})
+        later = await shop.submit()
+        await shop.ledger.end_of(later)
+        shop.embedder.opened.set()
+        await shop.ledger.end_of(earlier)
+
+    assert (await verify(shop.machine, later)).ok
