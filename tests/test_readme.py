@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.http_service import KEPT, ROOT, serve, uvicorn
 
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"<!-- run -->\n```\n(.*?)```", README, re.S)
-KEY = "a-key-for-the-examples-of-the-readme-0123456789"
+KEY = secrets.token_hex(32)
 
 
 def _folder(tmp_path: Path) -> Path:
@@ -28,7 +29,9 @@ def _run(example: str, folder: Path, **environment: str) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
-        env=known | {"PYTHONPATH": str(ROOT), "DATA_DIR": str(folder / "data"), "NO_COLOR": "1"} | environment,
+        env=known
+        | {"PYTHONPATH": str(ROOT), "DATA_DIR": str(folder / "data"), "NO_COLOR": "1"}
+        | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -60,6 +63,12 @@ def test_the_calls_of_the_readme(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")))
 def test_pages_name_files_that_exist(page: str) -> None:
     """A document that names a file of this repository names one that is there."""
-    named = re.findall(r"`((?:rowvec|app|tests|docs|scripts|benchmarks)/[\w./-]+\.\w+)`", (ROOT / page).read_text())
-    gone = [name for name in named if not (ROOT / name).exists() and "services/" not in name and "utils/" not in name]
+    named = re.findall(
+        r"`((?:rowvec|app|tests|docs|scripts|benchmarks)/[\w./-]+\.\w+)`", (ROOT / page).read_text()
+    )
+    gone = [
+        name
+        for name in named
+        if not (ROOT / name).exists() and "services/" not in name and "utils/" not in name
+    ]
     assert [name for name in gone if name != "app/workers/chunk_processor.py"] == []

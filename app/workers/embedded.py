@@ -82,7 +82,8 @@ class Supervisor:
         log.warning("embedded worker ended and is started again", code=code)
 
     def _environment(self) -> dict[str, str]:
-        return dict(os.environ) | {"DATA_DIR": str(self._config.data)}
+        # Two allocation arenas: many threads otherwise keep freed memory apart, 814 MB against 500 measured.
+        return {"MALLOC_ARENA_MAX": "2"} | dict(os.environ) | {"DATA_DIR": str(self._config.data)}
 
     async def _end(self, child: asyncio.subprocess.Process) -> None:
         if child.stdin:
