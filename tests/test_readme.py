@@ -1,4 +1,4 @@
-"""The README is true: the examples it marks as run are run, word for word, and documents point at files that exist."""
+"""The README is true: its examples are run, word for word, and the pages name files that exist."""
 
 import os
 import re

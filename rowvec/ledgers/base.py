@@ -142,8 +142,8 @@ class Ledger(ABC):
     async def commit(self, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles) -> None:
         """claimed → done, adding counts to the task in the same write; then finish_if_done.
 
-        Raises LeaseLost unless the chunk is claimed under this fence. Works while the task is
-        paused or cancelling.
+        Raises ValueError unless read = accounted = the rows of the chunk, and LeaseLost unless
+        the chunk is claimed under this fence. Works while the task is paused or cancelling.
         """
 
     @abstractmethod

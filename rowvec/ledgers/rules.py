@@ -272,6 +272,12 @@ def is_claimed(chunk: Chunk | None, fence: int) -> bool:
 
 
 def done(chunk: Chunk, counts: Counts, files: ChunkFiles) -> Chunk:
+    """claimed → done. Raises ValueError where the counts do not account for every row of the chunk."""
+    if not counts.read == counts.accounted == chunk.plan.rows:
+        raise ValueError(
+            f"Chunk {chunk.plan.number} has {chunk.plan.rows} rows; its counts read {counts.read} and "
+            f"account for {counts.accounted}. Nothing was committed."
+        )
     return replace(chunk, state=ChunkState.DONE, worker=None, error=None, counts=counts, files=files)
 
 

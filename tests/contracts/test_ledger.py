@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -501,6 +502,17 @@ async def test_commit_adds_up(ledger: Ledger) -> None:
         assert (now.chunks_done, now.counts.read, now.counts.passages) == (done, done * ROWS, done * 8)
     assert now.counts == READ + READ
     assert (now.unprocessed, now.state) == (ROWS, TaskState.PROCESSING)
+
+
+@pytest.mark.parametrize("counts", [replace(READ, upserted=5), replace(READ, read=9, upserted=5), Counts()])
+async def test_counts_that_do_not_add_up(ledger: Ledger, counts: Counts) -> None:
+    """A commit that does not account for every row of its chunk is refused whole."""
+    task = await planned_task(ledger, 1)
+    (claim,) = await ledger.claim("w", 1)
+    with pytest.raises(ValueError, match="account for"):
+        await ledger.commit(task.id, 0, claim.fence, counts, FILES)
+    assert (await ledger.task(task.id)).counts == Counts()
+    await commit(ledger, claim)
 
 
 async def test_late_commit(ledger: Ledger) -> None:
