@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rowvec.model import ChunkFiles
+from rowvec.filestores.base import FileStore
+from rowvec.model import Chunk, ChunkFiles
 
 _SCHEMA = pa.schema(
     [
@@ -34,6 +35,14 @@ class Manifest:
     content_hashes: Sequence[bytes]
     passages: Sequence[int]
 
+    def __add__(self, other: Manifest) -> Manifest:
+        return Manifest(
+            [*self.ids, *other.ids],
+            [*self.row_numbers, *other.row_numbers],
+            [*self.content_hashes, *other.content_hashes],
+            [*self.passages, *other.passages],
+        )
+
     def encode(self) -> bytes:
         table = pa.table(
             [self.ids, self.row_numbers, self.content_hashes, self.passages, id_hashes(self.ids)],
@@ -47,6 +56,21 @@ class Manifest:
     def decode(data: bytes) -> Manifest:
         columns = pq.read_table(BytesIO(data)).to_pydict()
         return Manifest(columns["id"], columns["row_number"], columns["content_hash"], columns["passages"])
+
+
+async def read_merged(
+    files: FileStore, chunks: Iterable[Chunk], rows: int = 10_000
+) -> AsyncIterator[Manifest]:
+    """The manifests of these chunks in order, several joined up to about so many rows each."""
+    joined = Manifest([], [], [], [])
+    for chunk in chunks:
+        if chunk.files.manifest:
+            joined += Manifest.decode(await files.read(chunk.files.manifest))
+        if len(joined.ids) >= rows:
+            yield joined
+            joined = Manifest([], [], [], [])
+    if joined.ids:
+        yield joined
 
 
 def decode_hashes(data: bytes) -> NDArray[np.uint64]:

@@ -15,13 +15,17 @@ from collections.abc import Collection, Mapping, Sequence
 from rowvec import manifest, rejected
 from rowvec.describe import Described, Describer, Entry
 from rowvec.embedding import Embedded, embed
-from rowvec.errors import PauseNeeded
+from rowvec.errors import PauseNeeded, RetryLater
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
 from rowvec.model import Chunk, ChunkFiles, Counts, Rejection, TaskSpec
 from rowvec.reader import ChunkRows, read_chunk
 from rowvec.storing import Stored, store
+
+BETWEEN_COMMITS = 0.5
+LAST_CHANCE = 5.0
+"""Seconds between two tries of a commit, and of the lease, within which none is begun."""
 
 
 async def run_chunk(machine: Machine, lease: Lease) -> None:
@@ -37,7 +41,22 @@ async def run_chunk(machine: Machine, lease: Lease) -> None:
     notes = described.notes + _refusals(rows, described.entries, embedded.refused, stored.refused)
     files = await _record(machine, lease, landed, notes)
     counts = _count(rows, described, landed, notes, embedded.tokens)
-    await machine.ledger.commit(task.id, chunk.plan.number, lease.claim.fence, counts, files)
+    await _commit(machine, lease, counts, files)
+
+
+async def _commit(machine: Machine, lease: Lease, counts: Counts, files: ChunkFiles) -> None:
+    """Committed, however long the ledger is away while the lease lasts: the rows are paid for by now.
+
+    Where an answer was lost, the commit that is repeated finds its fence used up: LeaseLost, and all is well.
+    """
+    claim, number = lease.claim, _claimed_chunk(lease).plan.number
+    while True:
+        try:
+            return await machine.ledger.commit(claim.task.id, number, claim.fence, counts, files)
+        except RetryLater:
+            if lease.heartbeat.left() <= LAST_CHANCE:
+                raise
+            await asyncio.sleep(BETWEEN_COMMITS)
 
 
 async def read_and_describe(machine: Machine, spec: TaskSpec, chunk: Chunk) -> tuple[ChunkRows, Described]:

@@ -12,7 +12,7 @@ from rowvec.errors import TaskFailed, UnknownTask
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
-from rowvec.manifest import Manifest
+from rowvec.manifest import read_merged
 from rowvec.model import Chunk, Rejection, Stamp, Task
 from rowvec.pipeline import embed_and_store, read_and_describe
 from rowvec.rejected import done_chunks, doubles_name, encode
@@ -112,10 +112,7 @@ async def _drop_old_passages(machine: Machine, lease: Lease, chunks: Sequence[Ch
     """A row that shrank or grew since an earlier task loses the vectors it no longer has."""
     task = lease.claim.task
     earlier = _Earlier(machine.ledger, task)
-    for chunk in chunks:
-        if not chunk.files.manifest:
-            continue
-        manifest = Manifest.decode(await machine.files.read(chunk.files.manifest))
+    async for manifest in read_merged(machine.files, chunks):
         shapes = dict(zip(manifest.ids, manifest.passages, strict=True))
         stored = await machine.store.stamps(task.spec.namespace, manifest.ids)
         old = [

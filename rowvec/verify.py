@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rowvec.doubles import find_doubles
 from rowvec.errors import WrongState
 from rowvec.machine import Machine
-from rowvec.manifest import Manifest
+from rowvec.manifest import Manifest, read_merged
 from rowvec.model import Stamp, TaskState
 from rowvec.rejected import done_chunks
 from rowvec.storing import vector_ids
@@ -46,10 +46,8 @@ async def verify(machine: Machine, task_id: str) -> Verification:
     async for doubles in find_doubles(machine.files, chunks, task.counts.upserted):
         losers.update(place.row_number for double in doubles for place in double.losers)
     audit = _Audit(task_id, task.state is TaskState.COMPLETED, losers, Verification())
-    for chunk in chunks:
-        if chunk.files.manifest:
-            manifest = Manifest.decode(await machine.files.read(chunk.files.manifest))
-            audit.compare(manifest, await machine.store.stamps(task.spec.namespace, manifest.ids))
+    async for manifest in read_merged(machine.files, chunks):
+        audit.compare(manifest, await machine.store.stamps(task.spec.namespace, manifest.ids))
     return audit.result
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rowvec import doubles
 from rowvec.doubles import Double, find_doubles
 from rowvec.filestores.folder import FolderStore
-from rowvec.manifest import Manifest, decode_hashes, id_hashes
+from rowvec.manifest import Manifest, decode_hashes, id_hashes, read_merged
 from rowvec.model import Chunk, ChunkFiles, PlannedChunk
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +57,13 @@ async def test_partitions_find_the_same_doubles(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(doubles, "PARTITION", 9)
     assert await _found(files, chunks, 200) == whole
     assert len(whole) == 50
+
+
+async def test_manifests_are_read_joined_up(tmp_path: Path) -> None:
+    """Joined manifests hold every row once, in order, and stay near the size asked for."""
+    files, chunks = await _chunks(tmp_path, ["a", "b"], [], ["c"], ["d", "e"], ["f"])
+    joined = [list(manifest.ids) async for manifest in read_merged(files, chunks, rows=3)]
+    assert joined == [["a", "b", "c"], ["d", "e", "f"]]
 
 
 async def test_no_chunks_no_doubles(tmp_path: Path) -> None:

@@ -197,16 +197,17 @@ async def test_a_fault_is_tried_a_few_times_and_a_retry_does_only_what_failed(sh
 
 
 async def test_a_ledger_that_is_away_for_a_moment_loses_nothing(shop: Workshop) -> None:
-    """Claims, commits and what is said after a failure are repeated until the ledger is back."""
+    """Claims and commits are repeated until the ledger is back, and nothing is embedded again for it."""
     shop.write(numbered(50))
     task_id = await shop.submit()
-    shop.ledger.outages = {"claim": 2, "append_chunks": 1, "commit": 2, "hand_back": 1, "settled": 1}
+    shop.ledger.outages = {"claim": 2, "append_chunks": 1, "commit": 2, "settled": 1}
 
     ended = await shop.end_of(task_id)
 
     assert not any(shop.ledger.outages.values())
     assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 50)
     assert len(await shop.stored()) == 50
+    assert sorted(shop.embedder.given) == sorted(numbered(50))
 
 
 # Leases

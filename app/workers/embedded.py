@@ -68,6 +68,8 @@ class Supervisor:
             if lock is not None:
                 try:
                     await self._run_child(lock)
+                except OSError as error:
+                    log.error("embedded worker could not be started; it is tried again", error=str(error))
                 finally:
                     os.close(lock)
             await asyncio.sleep(self._retry)
