@@ -12,7 +12,9 @@ from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, RateLimited
 from rowvec.governor import Governor
+from rowvec.lease import Lease
 from rowvec.model import Embedding, Floats
+from rowvec.retry import outlast
 
 DEFAULT_PAUSE = 5.0
 
@@ -30,12 +32,12 @@ class Embedded:
     refused: dict[int, str] = field(default_factory=dict)
 
 
-async def embed(embedder: Embedder, governor: Governor, entries: Sequence[Entry]) -> Embedded:
+async def embed(embedder: Embedder, governor: Governor, entries: Sequence[Entry], lease: Lease) -> Embedded:
     """Embed every passage, requests side by side. Raises RetryLater, PauseNeeded, TaskFailed."""
     texts = [text for entry in entries for text in entry.passages]
     owners = [place for place, entry in enumerate(entries) for _ in entry.passages]
     out = Embedded(np.empty((len(texts), embedder.dimension), np.float32), owners)
-    job = _Job(embedder, governor, texts, out)
+    job = _Job(embedder, governor, texts, out, lease)
     try:
         async with asyncio.TaskGroup() as group:
             for low, high in _requests(embedder, texts):
@@ -51,11 +53,12 @@ class _Job:
     governor: Governor
     texts: Sequence[str]
     out: Embedded
+    lease: Lease
 
     async def run(self, low: int, high: int) -> None:
         texts = self.texts[low:high]
         try:
-            embedding = await self._call(texts)
+            embedding = await outlast(self.lease, lambda: self._call(texts))
         except InputRefused as error:
             if high - low == 1:
                 self.out.refused[self.out.owners[low]] = error.message

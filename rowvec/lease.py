@@ -24,6 +24,10 @@ class Heartbeat:
     def left(self) -> float:
         return self.valid_until - asyncio.get_running_loop().time()
 
+    def is_ending(self) -> bool:
+        """Too little is left to begin anything: the beats are not getting through."""
+        return self.left() < self.lease_seconds / 10
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

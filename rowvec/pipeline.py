@@ -15,17 +15,14 @@ from collections.abc import Collection, Mapping, Sequence
 from rowvec import manifest, rejected
 from rowvec.describe import Described, Describer, Entry
 from rowvec.embedding import Embedded, embed
-from rowvec.errors import PauseNeeded, RetryLater
+from rowvec.errors import PauseNeeded
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
 from rowvec.model import Chunk, ChunkFiles, Counts, Rejection, TaskSpec
 from rowvec.reader import ChunkRows, read_chunk
+from rowvec.retry import outlast
 from rowvec.storing import Stored, store
-
-BETWEEN_COMMITS = 0.5
-LAST_CHANCE = 5.0
-"""Seconds between two tries of a commit, and of the lease, within which none is begun."""
 
 
 async def run_chunk(machine: Machine, lease: Lease) -> None:
@@ -45,18 +42,9 @@ async def run_chunk(machine: Machine, lease: Lease) -> None:
 
 
 async def _commit(machine: Machine, lease: Lease, counts: Counts, files: ChunkFiles) -> None:
-    """Committed, however long the ledger is away while the lease lasts: the rows are paid for by now.
-
-    Where an answer was lost, the commit that is repeated finds its fence used up: LeaseLost, and all is well.
-    """
+    """Where an answer was lost, the repeated commit finds its fence used up: LeaseLost, and all is well."""
     claim, number = lease.claim, _claimed_chunk(lease).plan.number
-    while True:
-        try:
-            return await machine.ledger.commit(claim.task.id, number, claim.fence, counts, files)
-        except RetryLater:
-            if lease.heartbeat.left() <= LAST_CHANCE:
-                raise
-            await asyncio.sleep(BETWEEN_COMMITS)
+    await outlast(lease, lambda: machine.ledger.commit(claim.task.id, number, claim.fence, counts, files))
 
 
 async def read_and_describe(machine: Machine, spec: TaskSpec, chunk: Chunk) -> tuple[ChunkRows, Described]:
@@ -77,7 +65,7 @@ async def embed_and_store(
     """Vectors of the entries, durably in the store."""
     check_embedder(machine, spec)
     await lease.check()
-    embedded = await embed(machine.embedder, machine.governor, entries)
+    embedded = await embed(machine.embedder, machine.governor, entries, lease)
     return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rowvec.errors import RetryLater
+from rowvec.lease import Lease
+
+T = TypeVar("T")
+PATIENCE = 15 * 60.0
+"""Seconds for which weather is sat out with the work in hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +39,25 @@ class RetryPolicy:
             return None
         spread = random.random() if jitter is None else jitter  # noqa: S311 - no secret depends on it
         return float(min(self.cap, self.base * 2 ** min(attempts, 10))) * (0.5 + spread / 2)
+
+
+IN_PLACE = RetryPolicy(base=0.25, cap=30.0)
+
+
+async def outlast(lease: Lease, call: Callable[[], Awaitable[T]], policy: RetryPolicy = IN_PLACE) -> T:
+    """The call's result, tried again through weather: what was read and paid for stays in hand meanwhile.
+
+    Raises the last RetryLater when the lease is about to end, or after PATIENCE; all else at once.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + PATIENCE
+    attempt = 0
+    while True:
+        try:
+            return await call()
+        except RetryLater as error:
+            attempt += 1
+            wait = policy.wait(attempt, error)
+            if wait is None or loop.time() + wait > give_up_at or lease.heartbeat.is_ending():
+                raise
+            await asyncio.sleep(wait)

@@ -13,6 +13,7 @@ from rowvec.embedding import Embedded
 from rowvec.errors import InputRefused, Unavailable
 from rowvec.lease import Lease
 from rowvec.model import VectorBatch
+from rowvec.retry import outlast
 from rowvec.text import passage_id
 from rowvec.vectorstores.base import VectorStore
 
@@ -57,12 +58,9 @@ class _Job:
     out: Stored
 
     async def run(self, batch: VectorBatch, low: int, high: int) -> None:
-        left = await self.lease.check()
+        part = _part(batch, low, high)
         try:
-            async with asyncio.timeout(left):
-                await self.vectors.upsert(self.namespace, _part(batch, low, high))
-        except TimeoutError as error:
-            raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
+            await outlast(self.lease, lambda: self._upsert(part))
         except InputRefused as error:
             if high - low == 1:
                 self.out.refused[self.owners[low]] = error.message
@@ -70,6 +68,14 @@ class _Job:
             middle = (low + high) // 2
             await self.run(batch, low, middle)
             await self.run(batch, middle, high)
+
+    async def _upsert(self, part: VectorBatch) -> None:
+        left = await self.lease.check()
+        try:
+            async with asyncio.timeout(left):
+                await self.vectors.upsert(self.namespace, part)
+        except TimeoutError as error:
+            raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
 
     async def take_out(self, entries: Sequence[Entry]) -> None:
         """A row lands whole or not at all: remove the passages of rows of which one was refused."""

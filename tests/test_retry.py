@@ -1,7 +1,13 @@
 """Which errors are tried again, and how the waits grow."""
 
-from rowvec.errors import RateLimited, Unavailable
-from rowvec.retry import RetryPolicy
+import pytest
+
+from rowvec.errors import InputRefused, RateLimited, Unavailable
+from rowvec.lease import Heartbeat, Lease
+from rowvec.ledgers.memory import MemoryLedger
+from rowvec.model import Claim, WorkKind
+from rowvec.retry import RetryPolicy, outlast
+from tests.virtual_time import run
 
 
 def test_an_unknown_error_is_given_up_after_the_last_attempt() -> None:
@@ -27,3 +33,52 @@ def test_waits_double_up_to_the_cap() -> None:
 def test_the_provider_s_own_word_is_kept() -> None:
     """A wait that the provider names is the wait that is used."""
     assert RetryPolicy().wait(1, RateLimited("slow", retry_after=0.2)) == 0.2
+
+
+class _Weather:
+    """A call that fails with these errors, one after the other, and then succeeds."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+def _lease(seconds: float) -> Lease:
+    heartbeat = Heartbeat(60.0)
+    heartbeat.renew(seconds - 60.0)
+    return Lease(MemoryLedger(), "w", Claim(WorkKind.CHUNK, None, 1), heartbeat)
+
+
+def test_weather_is_sat_out_with_the_work_in_hand() -> None:
+    """What was paid for is not thrown away because a store was away for a while."""
+    call = _Weather(*[Unavailable("away")] * 12)
+    assert run(outlast(_lease(10_000), call)) == "done"
+    assert call.calls == 13
+
+
+def test_nothing_begins_when_the_lease_ends() -> None:
+    """A worker whose beats do not get through stops trying before another takes its work."""
+    call = _Weather(*[Unavailable("away")] * 100)
+    with pytest.raises(Unavailable):
+        run(outlast(_lease(30), call))
+    assert 2 < call.calls < 20
+
+
+def test_patience_ends() -> None:
+    """Weather that lasts is told to the ledger at last."""
+    with pytest.raises(Unavailable):
+        run(outlast(_lease(1e9), _Weather(*[Unavailable("away")] * 1000)))
+
+
+def test_other_errors_are_not_repeated() -> None:
+    """Only weather is tried again in place."""
+    call = _Weather(InputRefused("no"))
+    with pytest.raises(InputRefused):
+        run(outlast(_lease(60), call))
+    assert call.calls == 1

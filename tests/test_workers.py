@@ -210,6 +210,18 @@ async def test_a_ledger_that_is_away_for_a_moment_loses_nothing(shop: Workshop) 
     assert sorted(shop.embedder.given) == sorted(numbered(50))
 
 
+async def test_a_store_that_is_away_for_a_while_costs_no_embedding_twice(shop: Workshop) -> None:
+    """Vectors that are paid for stay in hand until the store takes them."""
+    shop.write(numbered(50))
+    shop.store.outages = 3
+
+    ended = await shop.end_of(await shop.submit())
+
+    assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 50)
+    assert sorted(shop.embedder.given) == sorted(numbered(50))
+    assert [chunk.attempts for chunk in await shop.ledger.chunks(ended.id)] == [0] * 5
+
+
 # Leases
 
 

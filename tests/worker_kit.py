@@ -156,10 +156,14 @@ class WatchedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self.outages = 0
         self.written: list[str] = []
         self.poison: str | None = None
 
     async def upsert(self, namespace: str, batch: VectorBatch) -> None:
+        if self.outages:
+            self.outages -= 1
+            raise Unavailable("the store is away")
         if self.poison is not None and _any_has(batch.texts, self.poison):
             raise InputRefused("this vector is not to our taste")
         self.written += batch.ids

@@ -17,7 +17,8 @@ from typing import Any
 
 import typer
 
-from app.api.views import MatchView, StatusView
+from app.api.status import StatusView
+from app.api.views import MatchView
 from app.cli.address import check_free, other_port
 from app.cli.door import configured, explained
 from app.cli.exits import Exit

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.api.views import StatusView
+from app.api.status import StatusView
 from app.cli.door import configured, routine
 from app.cli.exits import Exit
 from app.cli.progress import Display, Snapshot, display

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from app.api.views import StatusView
+from app.api.status import StatusView
 
 OVER = ("completed", "failed", "cancelled", "paused")
 """What a caller sees of a task that goes no further by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api.views import StatusView
+from app.api.status import StatusView
 from app.cli.exits import Exit
 from app.cli.progress import clock
 

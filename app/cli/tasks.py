@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from app.api.views import StatusView, TaskList
+from app.api.status import StatusView
+from app.api.views import TaskList
 from app.cli.door import through
 from app.cli.exits import Exit
 from app.cli.follow import follow, view_of

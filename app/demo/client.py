@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import httpx2
 
-from app.api.views import Accepted, MatchView, SearchResult, StatusView, UploadedFile
+from app.api.status import StatusView
+from app.api.views import Accepted, MatchView, SearchResult, UploadedFile
 from app.demo.service import DemoFailed
 
 

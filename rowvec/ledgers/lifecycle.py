@@ -9,6 +9,7 @@ from rowvec.errors import IdempotencyConflict
 from rowvec.ledgers import rules
 from rowvec.ledgers.base import Submitted
 from rowvec.ledgers.book import Book
+from rowvec.ledgers.flags import flagged
 from rowvec.ledgers.rules import Entry
 from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskSpec, TaskState, Totals
 
@@ -29,7 +30,7 @@ def submit(book: Book, spec: TaskSpec, key: str | None) -> Submitted:
 
 def flag(book: Book, task_id: str, wish: Flag, reason: str | None) -> Task:
     before = book.entry(task_id)
-    after = rules.flagged(before, wish, reason)
+    after = flagged(before, wish, reason)
     if after == before:
         return before.task
     if wish is Flag.RESUME:

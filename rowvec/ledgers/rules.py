@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from rowvec.errors import LeaseLost, TaskFailed, WrongState
+from rowvec.errors import LeaseLost, TaskFailed
 from rowvec.ledgers.base import MAX_CRASHES
 from rowvec.model import (
     Chunk,
     ChunkFiles,
     ChunkState,
     Counts,
-    Flag,
     Hold,
     PlannedChunk,
     Task,
@@ -83,65 +82,6 @@ def seen_as(task: Task) -> str:
 def lost(task_id: str, number: int | None = None) -> LeaseLost:
     part = "the task" if number is None else f"chunk {number}"
     return LeaseLost(f"Task {task_id}: {part} is no longer held under this fence. Drop the work.")
-
-
-# What a caller asks
-
-
-def flagged(entry: Entry, flag: Flag, reason: str | None) -> Entry:
-    """The entry after a caller's wish; unchanged when it is so already. Raises WrongState."""
-    match flag:
-        case Flag.PAUSE:
-            return _pause(entry, reason)
-        case Flag.RESUME:
-            return _resume(entry)
-        case Flag.CANCEL:
-            return _cancel(entry, reason)
-        case Flag.RETRY:
-            return _retry(entry)
-
-
-def _refuse(task: Task, flag: Flag) -> WrongState:
-    return WrongState(f"Task {task.id} is {seen_as(task)}: {flag.value} is not possible.")
-
-
-def _pause(entry: Entry, reason: str | None) -> Entry:
-    task = entry.task
-    if task.state.ended or task.hold is Hold.CANCELLING:
-        raise _refuse(task, Flag.PAUSE)
-    return entry if task.hold else entry.evolve(hold=Hold.PAUSED, reason=reason)
-
-
-def _resume(entry: Entry) -> Entry:
-    task = entry.task
-    if task.state.ended or task.hold is Hold.CANCELLING:
-        raise _refuse(task, Flag.RESUME)
-    return replace(entry.evolve(hold=Hold.NONE, reason=None), not_before=0.0) if task.hold else entry
-
-
-def _cancel(entry: Entry, reason: str | None) -> Entry:
-    task = entry.task
-    if task.state in (TaskState.COMPLETED, TaskState.FAILED):
-        raise _refuse(task, Flag.CANCEL)
-    already = task.state is TaskState.CANCELLED or task.hold is Hold.CANCELLING
-    return entry if already else entry.evolve(hold=Hold.CANCELLING, reason=reason)
-
-
-def _retry(entry: Entry) -> Entry:
-    task = entry.task
-    if seen_as(task) == PROCESSING:
-        return entry
-    if task.state is not TaskState.FAILED:
-        raise _refuse(task, Flag.RETRY)
-    again = entry.evolve(
-        state=TaskState.PROCESSING if task.planned else TaskState.PLANNING,
-        error=None,
-        completed_at=None,
-        chunks_failed=0,
-        rows_failed=0,
-        attempts=0,
-    )
-    return replace(again, crashes=0, not_before=0.0)
 
 
 # Planning and settling

@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, TheService
-from app.api.views import StatusView
+from app.api.status import StatusView
 from rowvec.model import Task
 
 router = APIRouter(tags=["tasks"])

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Header, Response
 from app.api.models import ProcessRequest
 from app.api.openapi import refuses
 from app.api.service import TheService
-from app.api.views import Accepted, seen_state
+from app.api.status import seen_state
+from app.api.views import Accepted
 from rowvec.errors import NotConfigured
 from rowvec.intake import submit
 

@@ -10,7 +10,8 @@ from fastapi.responses import StreamingResponse
 from app.api.exports import as_csv, as_jsonl
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, Service, TheService
-from app.api.views import ChunkList, Removed, StatusView, TaskList, VerificationView
+from app.api.status import StatusView
+from app.api.views import ChunkList, Removed, TaskList, VerificationView
 from rowvec import steer
 from rowvec.model import ChunkState, Flag, Task
 from rowvec.rejected import rejections

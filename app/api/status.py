@@ -1,0 +1,200 @@
+"""A task as a caller sees it: state, progress, and the account of its rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, PlainSerializer
+
+from rowvec.model import Hold, Task, TaskState, utc
+
+
+def _zulu(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(_zulu, return_type=str, when_used="json")]
+
+STAGES = (TaskState.PLANNING, TaskState.PROCESSING, TaskState.SETTLING)
+
+
+def seen_state(task: Task) -> str:
+    """The one word callers see; a hold comes before the stage it stopped."""
+    if task.state.ended:
+        return task.state.value
+    if task.hold is not Hold.NONE:
+        return task.hold.value
+    return "processing" if task.state in STAGES else "pending"
+
+
+class Progress(BaseModel):
+    """`total_records` is null until the whole source has been scanned."""
+
+    total_records: int | None
+    processed_records: int
+    failed_records: int
+    chunks_completed: int
+    chunks_total: int
+    chunks_failed: int
+
+
+class Conservation(BaseModel):
+    """`read` is always the sum of upserted, unchanged, filtered, duplicate, rejected and unprocessed.
+
+    Rows that are known to exist count as read. The fields after `unprocessed` are counted beside that law.
+    """
+
+    read: int
+    upserted: int
+    unchanged: int
+    filtered: int
+    duplicate: int
+    rejected: int
+    unprocessed: int
+    warnings: int
+    passages: int
+    tokens: int
+    embedded: int
+
+
+class Analysis(BaseModel):
+    """`rows` and the estimate, of what one chunk takes in a worker's memory, are null until planned."""
+
+    bytes: int
+    rows: int | None
+    memory_estimate_bytes: int | None
+    chunk_size: int
+
+
+class SourceView(BaseModel):
+    kind: str
+    ref: str
+
+
+class StatusView(BaseModel):
+    task_id: str
+    status: str
+    stage: str | None
+    hold_reason: str | None
+    outcome: str | None
+    progress: Progress
+    conservation: Conservation
+    rows_per_second: float | None
+    eta_seconds: float | None
+    analysis: Analysis
+    source: SourceView
+    namespace: str
+    model: str
+    created_at: Moment | None
+    started_at: Moment | None
+    planned_at: Moment | None
+    completed_at: Moment | None
+    error: str | None
+    links: dict[str, str]
+
+    @staticmethod
+    def of(task: Task, now: float) -> StatusView:
+        """The task as callers see it; `now` is the ledger's clock, in seconds since the epoch."""
+        spec = task.spec
+        rate = _rate(task, now)
+        return StatusView(
+            task_id=task.id,
+            status=seen_state(task),
+            stage=task.state.value if task.state in STAGES else None,
+            hold_reason=task.reason if task.hold is not Hold.NONE else None,
+            outcome=_outcome(task),
+            progress=_progress(task),
+            conservation=Conservation(
+                **task.counts.as_dict() | {"read": task.rows_planned}, unprocessed=task.unprocessed
+            ),
+            rows_per_second=None if rate is None else round(rate, 1),
+            eta_seconds=_eta(task, rate),
+            analysis=_analysis(task),
+            source=SourceView(kind=spec.source.kind, ref=spec.source.ref),
+            namespace=spec.namespace,
+            model=spec.model,
+            created_at=utc(task.created_at),
+            started_at=utc(task.started_at),
+            planned_at=utc(task.planned_at),
+            completed_at=utc(task.completed_at),
+            error=task.error,
+            links=_links(task.id),
+        )
+
+
+def _progress(task: Task) -> Progress:
+    counts = task.counts
+    return Progress(
+        total_records=task.rows_planned if task.planned else None,
+        processed_records=counts.upserted + counts.unchanged + counts.filtered + counts.duplicate,
+        failed_records=counts.rejected + task.rows_failed,
+        chunks_completed=task.chunks_done,
+        chunks_total=task.chunks_total,
+        chunks_failed=task.chunks_failed,
+    )
+
+
+def _rate(task: Task, now: float) -> float | None:
+    """Rows a second on average since the start, pauses included."""
+    if task.started_at is None or not task.counts.accounted:
+        return None
+    seconds = (task.completed_at or now) - task.started_at
+    return task.counts.accounted / seconds if seconds > 0 else None
+
+
+def _eta(task: Task, rate: float | None) -> float | None:
+    running = task.planned and seen_state(task) == "processing"
+    return round(task.unprocessed / rate, 1) if running and rate else None
+
+
+def _analysis(task: Task) -> Analysis:
+    spec = task.spec
+    rows = task.rows_planned if task.planned else None
+    estimate = None
+    if rows is not None:
+        a_row = spec.source.size / max(rows, 1)
+        in_chunk = min(spec.chunk_size, rows)
+        # The bytes, the decoded cells, the text and the metadata of a row, and its float32 vector.
+        estimate = round(in_chunk * (4 * a_row + 4 * spec.dimension))
+    return Analysis(
+        bytes=spec.source.size, rows=rows, memory_estimate_bytes=estimate, chunk_size=spec.chunk_size
+    )
+
+
+def _outcome(task: Task) -> str | None:
+    """One sentence on how a task ended; null while it has not."""
+    counts = task.counts
+    if task.state is TaskState.CANCELLED:
+        return f"cancelled; {_rows(counts.upserted)} landed before"
+    if task.state is TaskState.FAILED:
+        return f"{_rows(task.unprocessed)} not processed"
+    if task.state is not TaskState.COMPLETED:
+        return None
+    if not task.rows_planned:
+        return "the source has no rows"
+    beside = [
+        f"{_rows(number)} {what}"
+        for number, what in (
+            (counts.rejected, "rejected"),
+            (counts.filtered, "outside the dates"),
+            (counts.duplicate, "replaced by a later row of the same id"),
+            (counts.warnings, "landed with a warning"),
+        )
+        if number
+    ]
+    return "; ".join(beside) or "all rows landed"
+
+
+def _rows(number: int) -> str:
+    return f"{number} row" if number == 1 else f"{number} rows"
+
+
+def _links(task_id: str) -> dict[str, str]:
+    base = f"/api/v1/tasks/{task_id}"
+    return {
+        "self": f"/api/v1/status/{task_id}",
+        "events": f"{base}/events",
+        "chunks": f"{base}/chunks",
+        "rejected": f"{base}/rejected",
+    }
