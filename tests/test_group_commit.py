@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from rowvec.errors import Unavailable
-from rowvec.vectorstores.group_commit import GroupCommit
+from rowvec.vectorstores.lancedb.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
 

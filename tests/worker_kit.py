@@ -13,7 +13,7 @@ from rowvec.errors import InputRefused, Unavailable
 from rowvec.filestores.folder import FolderStore
 from rowvec.intake import TaskRequest, submit
 from rowvec.ledgers.base import Allowance
-from rowvec.ledgers.book import Book
+from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.machine import Limits, Machine
 from rowvec.model import ChunkFiles, Claim, Counts, Embedding, PlannedChunk, Task, VectorBatch

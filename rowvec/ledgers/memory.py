@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from rowvec.ledgers import rules
 from rowvec.ledgers.base import Allowance
-from rowvec.ledgers.book import Book, Filling
-from rowvec.ledgers.booked import BookLedger, T
-from rowvec.ledgers.rules import Entry, Shelf
+from rowvec.ledgers.books import rules
+from rowvec.ledgers.books.book import Book, Filling
+from rowvec.ledgers.books.ledger import BookLedger, T
+from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.model import (
     ApiKey,
     Chunk,

@@ -17,7 +17,7 @@ import pytest
 from rowvec.backends import load
 from rowvec.errors import NotConfigured, Unavailable
 from rowvec.ledgers import TABLE
-from rowvec.ledgers.book import Book
+from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import ApiKey, ChunkFiles, Counts, TaskState, WorkKind

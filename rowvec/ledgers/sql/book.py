@@ -18,10 +18,10 @@ from sqlalchemy import (
     update,
 )
 
-from rowvec.ledgers import rules
 from rowvec.ledgers.base import Allowance
-from rowvec.ledgers.book import Book, Filling
-from rowvec.ledgers.rules import Entry, Shelf
+from rowvec.ledgers.books import rules
+from rowvec.ledgers.books.book import Book, Filling
+from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.ledgers.sql.tables import (
     api_keys,
     chunk_of,

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Connection, text
 
-from rowvec.ledgers.book import Book
-from rowvec.ledgers.booked import BookLedger, T
+from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.books.ledger import BookLedger, T
 from rowvec.ledgers.sql import sqlite
 from rowvec.ledgers.sql.book import SqlBook
 

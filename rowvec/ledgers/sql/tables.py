@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from rowvec.ledgers.rules import Entry, seen_as
+from rowvec.ledgers.books.rules import Entry, seen_as
 from rowvec.model import (
     ApiKey,
     Chunk,

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from rowvec.errors import RetryLater
 from rowvec.model import Floats, Match, Stamp
-from rowvec.vectorstores import lance_rows
-from rowvec.vectorstores.disk import NewFiles
-from rowvec.vectorstores.group_commit import GroupCommit
-from rowvec.vectorstores.lance_errors import committed, translated
+from rowvec.vectorstores.lancedb import columns
+from rowvec.vectorstores.lancedb.disk import NewFiles
+from rowvec.vectorstores.lancedb.errors import committed, translated
+from rowvec.vectorstores.lancedb.group_commit import GroupCommit
 
 _log = logging.getLogger(__name__)
 
@@ -59,17 +59,17 @@ class LanceTable:
         if len(wanted) > _MOST_IDS_IN_A_FILTER:
             among = await asyncio.to_thread(pa.array, wanted, pa.string())
             return await self._scan(among=among)
-        return await self._scan(where=lance_rows.among("row_id", wanted)) if wanted else []
+        return await self._scan(where=columns.among("row_id", wanted)) if wanted else []
 
     async def all_stamps(self) -> list[Stamp]:
         return await self._scan()
 
     async def delete(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _MOST_IDS_IN_A_FILTER):
-            await self._delete(lance_rows.among("id", ids[start : start + _MOST_IDS_IN_A_FILTER]))
+            await self._delete(columns.among("id", ids[start : start + _MOST_IDS_IN_A_FILTER]))
 
     async def delete_task(self, task_id: str) -> int:
-        return await self._delete(lance_rows.among("task_id", [task_id]))
+        return await self._delete(columns.among("task_id", [task_id]))
 
     async def count(self) -> int:
         with translated(self._namespace):
@@ -78,8 +78,8 @@ class LanceTable:
     async def search(self, vector: Floats, limit: int) -> list[Match]:
         query = self._table.query().nearest_to(vector).column("vector").distance_type("cosine")
         with translated(self._namespace):
-            rows = await query.bypass_vector_index().limit(limit).select(lance_rows.MATCH_COLUMNS).to_arrow()
-        return lance_rows.to_matches(rows)
+            rows = await query.bypass_vector_index().limit(limit).select(columns.MATCH_COLUMNS).to_arrow()
+        return columns.to_matches(rows)
 
     async def close(self) -> None:
         await self._groups.drain()
@@ -88,7 +88,7 @@ class LanceTable:
         self._table.close()
 
     async def _merge(self, groups: Sequence[pa.Table]) -> None:
-        rows = await asyncio.to_thread(lance_rows.merged, groups)
+        rows = await asyncio.to_thread(columns.merged, groups)
         merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         async with self._writing:
             await self._look_after_it()
@@ -110,11 +110,11 @@ class LanceTable:
         found: list[Stamp] = []
         async for rows in self._batches(where):
             kept = rows if among is None else rows.filter(pc.is_in(rows.column("row_id"), among))
-            found += await asyncio.to_thread(lance_rows.to_stamps, kept)
+            found += await asyncio.to_thread(columns.to_stamps, kept)
         return found
 
     async def _batches(self, where: str | None) -> AsyncIterator[pa.RecordBatch]:
-        query = self._table.query().select(lance_rows.STAMP_COLUMNS)
+        query = self._table.query().select(columns.STAMP_COLUMNS)
         with translated(self._namespace):
             filtered = query if where is None else query.where(where)
             async for rows in await filtered.to_batches(max_batch_length=_SCAN_ROWS):

@@ -9,9 +9,9 @@ from typing import TypeVar
 from zlib import crc32
 
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey
-from rowvec.ledgers import lifecycle, roster, rules, work
 from rowvec.ledgers.base import Allowance, Ledger, Page, Submitted
-from rowvec.ledgers.book import Book, Filling
+from rowvec.ledgers.books import lifecycle, roster, rules, work
+from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
     ApiKey,
     Chunk,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rowvec.errors import UnknownTask
 from rowvec.ledgers.base import Allowance
-from rowvec.ledgers.rules import Entry, Shelf
+from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.model import ApiKey, Chunk, ChunkState, PlannedChunk, Task, TaskState, WorkerInfo
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from rowvec.errors import IdempotencyConflict
-from rowvec.ledgers import rules
 from rowvec.ledgers.base import Submitted
-from rowvec.ledgers.book import Book
-from rowvec.ledgers.flags import flagged
-from rowvec.ledgers.rules import Entry
+from rowvec.ledgers.books import rules
+from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.books.flags import flagged
+from rowvec.ledgers.books.rules import Entry
 from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskSpec, TaskState, Totals
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rowvec.errors import WrongState
-from rowvec.ledgers import rules
-from rowvec.ledgers.rules import Entry
+from rowvec.ledgers.books import rules
+from rowvec.ledgers.books.rules import Entry
 from rowvec.model import Flag, Hold, Task, TaskState
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rowvec.ledgers import rules
 from rowvec.ledgers.base import Allowance
-from rowvec.ledgers.book import Book
-from rowvec.ledgers.lifecycle import finish
+from rowvec.ledgers.books import rules
+from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.books.lifecycle import finish
 from rowvec.model import Chunk, ChunkFiles, Claim, Counts, TaskState, WorkKind
 
 

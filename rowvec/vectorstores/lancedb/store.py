@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from rowvec.errors import NotConfigured, StoreMismatch, Unavailable
 from rowvec.model import Floats, Match, Stamp, VectorBatch
-from rowvec.vectorstores import lance_rows
 from rowvec.vectorstores.base import VectorStore
-from rowvec.vectorstores.lance_errors import RAISED, is_missing, translated
-from rowvec.vectorstores.lance_table import GROUP_BYTES, GROUP_VECTORS, LanceTable
+from rowvec.vectorstores.lancedb import columns
+from rowvec.vectorstores.lancedb.errors import RAISED, is_missing, translated
+from rowvec.vectorstores.lancedb.table import GROUP_BYTES, GROUP_VECTORS, LanceTable
 from rowvec.vectorstores.limits import require_dimension, require_fit, require_namespace
 
 _CACHE_BYTES = 64 * 2**20
@@ -111,7 +111,7 @@ class LanceDBStore(VectorStore):
                 self._connection = None
 
     def _rows(self, batch: VectorBatch) -> pa.Table:
-        return lance_rows.from_batch(batch, require_fit(self, batch))
+        return columns.from_batch(batch, require_fit(self, batch))
 
     async def _table(self, namespace: str) -> LanceTable | None:
         known = self._tables.get(namespace)
@@ -141,7 +141,7 @@ class LanceDBStore(VectorStore):
         failure: Exception = RuntimeError("it was gone as soon as it was made")
         for _ in range(_CREATIONS):
             try:
-                await connection.create_table(namespace, schema=lance_rows.schema(dimension))
+                await connection.create_table(namespace, schema=columns.schema(dimension))
             except RAISED as error:
                 failure = error
             table = await self._find(namespace)
@@ -152,7 +152,7 @@ class LanceDBStore(VectorStore):
 
     async def _keep(self, namespace: str, opened: Any) -> None:
         with translated(namespace):
-            dimension = lance_rows.dimension_of(await opened.schema())
+            dimension = columns.dimension_of(await opened.schema())
         if dimension is None:
             raise StoreMismatch(
                 f"The table '{namespace}' in {self._folder} is another program's. Use another namespace."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from rowvec.ledgers import rules
-from rowvec.ledgers.book import Book
-from rowvec.ledgers.lifecycle import finish
+from rowvec.ledgers.books import rules
+from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.books.lifecycle import finish
 from rowvec.model import ChunkState, WorkerInfo
 
 

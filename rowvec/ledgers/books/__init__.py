@@ -1,0 +1,1 @@
+"""What ledgers with transactions share: the rules of tasks and chunks, over the pages of a book."""
