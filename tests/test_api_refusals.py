@@ -212,6 +212,7 @@ def test_a_body_that_is_not_declared_json_is_refused(api: httpx2.Client) -> None
     [
         ({"data_source": "s3_csv"}, "s3_key"),
         ({"data_source": "metabase"}, "question_id"),
+        ({"data_source": "s3_csv", "s3_key": "t.csv", "ref": "t.csv"}, "ref"),
         ({"data_source": "upload"}, "file_id"),
         ({"data_source": "s3_csv", "s3_key": "t.csv", "file_id": "x"}, "file_id"),
     ],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.config import Settings
+from rowvec import sources
 from rowvec.errors import InvalidRequest, NotConfigured
 from rowvec.intake import TaskRequest
 
@@ -29,10 +30,23 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Origin(Request):
-    """Which table: a file by its key, a Metabase question, or an upload."""
+NAMED = ("s3_csv", "metabase", "upload")
+"""Sources with fields of their own; `s3_csv` is the bucket, or the local folder in its place."""
 
-    data_source: Literal["s3_csv", "metabase", "upload"]
+
+def _known_source(name: str) -> str:
+    others = sorted(set(sources.TABLE) - {"local", "s3", *NAMED})
+    if name not in (*NAMED, *others):
+        raise ValueError(f"must be one of {', '.join((*NAMED, *others))}")
+    return name
+
+
+class Origin(Request):
+    """Which table: a file by its key, a Metabase question, an upload, or what another source calls it."""
+
+    data_source: Annotated[ShortText, AfterValidator(_known_source)] = Field(
+        description="`s3_csv`, `metabase`, `upload`, or another source of this service.", examples=["s3_csv"]
+    )
     s3_key: Annotated[Text, Field(min_length=1, max_length=1024)] | None = Field(
         None, description="For `s3_csv`: the file's name below LOCAL_FILES_DIR.", examples=["sample.csv"]
     )
@@ -41,10 +55,18 @@ class Origin(Request):
         None, description="For `upload`: what `POST /api/v1/files` answered."
     )
 
+    ref: Annotated[Text, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="For any other source: what to read, in that source's own words."
+    )
+
     def place(self, settings: Settings) -> tuple[str, str]:
         """The source's kind, and what to read from it. Raises InvalidRequest or NotConfigured."""
         if self.file_id is not None and self.data_source != "upload":
             raise InvalidRequest("file_id goes with data_source 'upload'.", "file_id")
+        if self.data_source not in NAMED:
+            return self.data_source, _needed(self.ref, "ref", self.data_source)
+        if self.ref is not None:
+            raise InvalidRequest(f"data_source '{self.data_source}' takes no ref.", "ref")
         if self.data_source == "upload":
             return "upload", _needed(self.file_id, "file_id", "upload")
         if self.data_source == "metabase":
