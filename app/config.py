@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, ge=2)
     max_record_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     max_upload_bytes: int = Field(50 * 1024**3, ge=1)
+    max_decompressed_bytes: int = Field(100 * 1024**3, ge=1)
+    rejected_share: float = Field(0.5, ge=0, le=1)
+    min_free_bytes: int = Field(1024**3, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     environment: str = "development"
@@ -57,7 +60,14 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.chunk_size, self.max_record_bytes, self.lease_seconds)
+        return Limits(
+            chunk_size=self.chunk_size,
+            max_record_bytes=self.max_record_bytes,
+            lease_seconds=self.lease_seconds,
+            max_decompressed_bytes=self.max_decompressed_bytes,
+            rejected_share=self.rejected_share,
+            min_free_bytes=self.min_free_bytes,
+        )
 
     def for_machine(self) -> dict[str, str]:
         """What the machine's parts read, by the names of `.env.example`, defaults filled in.

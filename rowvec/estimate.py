@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, RetryLater
+from rowvec.errors import InputRefused, NotConfigured, RetryLater
 from rowvec.intake import TaskRequest, prepare_spec
 from rowvec.machine import Machine
 from rowvec.model import Chunk, TaskSpec
@@ -66,6 +66,11 @@ async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
     Raises what submit raises, and what Source.read raises.
     """
     spec = await prepare_spec(machine, request)
+    if spec.dialect.copied:
+        raise NotConfigured(
+            "Estimates of compressed sources, and of encodings other than UTF-8, come in a later version. "
+            "Give a copy that is plain UTF-8, or submit the source as it is."
+        )
     source = machine.source(spec.source.kind)
     found = await survey(source, spec)
     seen = _Sample(found.rows, spec.source.size - spec.data_start)

@@ -12,14 +12,6 @@ from rowvec.records import Fault, Frames, frame, line_ends, parse
 CANDIDATES = ",;\t|"
 _SAMPLE = 50
 _BOM = b"\xef\xbb\xbf"
-_FOREIGN = (
-    (b"\xff\xfe\x00\x00", "UTF-32 text"),
-    (b"\x00\x00\xfe\xff", "UTF-32 text"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"PK\x03\x04", "a zip archive or a spreadsheet"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +27,13 @@ class Header:
     dialect: Dialect
 
 
-def read_header(
-    head: bytes, final: bool, delimiter: str | None, encoding: str | None, max_record_bytes: int
-) -> Header:
-    """The header in `head`, the first bytes of a source, or all of it where `final`.
+def read_header(head: bytes, final: bool, delimiter: str | None, max_record_bytes: int) -> Header:
+    """The header in `head`, the first bytes of a source as UTF-8, or all of it where `final`.
 
-    Raises InvalidRequest for a delimiter or encoding that cannot be had, and SourceDamaged where the
-    header is none, or where only the caller can tell what the delimiter is.
+    Raises InvalidRequest for a delimiter that cannot be had, and SourceDamaged where the header is
+    none, or where only the caller can tell what the delimiter is.
     """
-    _check_options(delimiter, encoding)
-    _check_encoding(head)
+    _check_delimiter(delimiter)
     start = len(_BOM) if head.startswith(_BOM) else 0
     view = _Head(head, start, final, max_record_bytes)
     if not head[start:].strip(b"\r\n"):
@@ -139,7 +128,7 @@ class _Head:
         if place >= 0:
             raise SourceDamaged(
                 f"The header on line {line} has a NUL byte at byte {int(frames.starts[0]) + place}. "
-                "Is the file UTF-16, or no text at all? Convert it to UTF-8 and submit it again."
+                "If the file is UTF-16, submit it again with `encoding`, utf-16-le or utf-16-be."
             )
         return line
 
@@ -154,7 +143,7 @@ _FAULTS = {
 }
 
 
-def _check_options(delimiter: str | None, encoding: str | None) -> None:
+def _check_delimiter(delimiter: str | None) -> None:
     if delimiter is not None and not (
         len(delimiter) == 1 and delimiter.isascii() and (delimiter.isprintable() or delimiter == "\t")
     ):
@@ -165,28 +154,12 @@ def _check_options(delimiter: str | None, encoding: str | None) -> None:
         raise InvalidRequest(
             f"The delimiter cannot be {delimiter!r}. Use one such as , ; | or a tab.", "delimiter"
         )
-    if encoding is not None and encoding.lower().replace("_", "-") not in _UTF8_NAMES:
-        raise InvalidRequest(
-            f"The encoding {encoding!r} is not read yet. Convert the file to UTF-8 and leave `encoding` out.",
-            "encoding",
-        )
-
-
-_UTF8_NAMES = frozenset({"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"})
-
-
-def _check_encoding(head: bytes) -> None:
-    for mark, what in _FOREIGN:
-        if head.startswith(mark):
-            raise SourceDamaged(
-                f"The source begins like {what}. Convert it to plain UTF-8 text and submit it again."
-            )
 
 
 def _not_utf8(place: int, byte: int) -> SourceDamaged:
     return SourceDamaged(
         f"The header is not UTF-8: byte {place} is 0x{byte:02x}. "
-        "Convert the file to UTF-8 and submit it again."
+        "Submit it again with its `encoding`, such as cp1252, or convert the file to UTF-8."
     )
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from rowvec import repair
 from rowvec.dates import DateWindow
-from rowvec.errors import InvalidRequest
+from rowvec.errors import InvalidRequest, WrongState
 from rowvec.header import Header, read_header
 from rowvec.ledgers.base import Submitted
-from rowvec.machine import Machine
+from rowvec.machine import Limits, Machine
 from rowvec.metadata import TYPES, infer_types
 from rowvec.model import PlannedChunk, SourcePin, TaskSpec
 from rowvec.reader import read_rows
 from rowvec.records import frame
 from rowvec.sources.base import Source
+from rowvec.spool import beginning
 from rowvec.text import Template
 
 SAMPLE_BYTES = 256 * 1024
@@ -24,11 +26,14 @@ NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
-    """What a caller may ask for. `ref` is a key, a file name or an upload's id, as `source` takes it."""
+    """What a caller may ask for. `ref` is a key, a file name or an upload's id, as `source` takes it.
+
+    With `parent_id` it is a child: rows of an ended task, repaired. What is not given is as in the parent.
+    """
 
     source: str
     ref: str
-    namespace: str = "default"
+    namespace: str | None = None
     chunk_size: int | None = None
     delimiter: str | None = None
     encoding: str | None = None
@@ -58,15 +63,59 @@ async def submit(machine: Machine, request: TaskRequest, idempotency_key: str | 
 
 async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
     """Pin the source and check the request against its header. Raises as `submit`, and records nothing."""
+    parent = await _parent(machine, request)
+    request = _inherited(request, parent) if parent else request
     _check_fields(request)
     source = machine.source(request.source)
     pin = await source.pin(request.ref)
-    header, types = await _look(source, pin, request, machine.limits.max_record_bytes)
-    return _spec(machine, request, pin, header, types)
+    header, types = await _look(source, pin, request, machine.limits)
+    spec = _spec(machine, request, pin, header, types)
+    if parent:
+        repair.check_columns(spec, parent)
+    return spec
+
+
+async def _parent(machine: Machine, request: TaskRequest) -> TaskSpec | None:
+    """Raises UnknownTask, and WrongState for one that may still reject rows."""
+    if request.parent_id is None:
+        return None
+    task = await machine.ledger.task(request.parent_id)
+    if not task.state.ended:
+        raise WrongState(f"Task {task.id} has not ended. Send repaired rows in when it has.")
+    return task.spec
+
+
+def _inherited(request: TaskRequest, parent: TaskSpec) -> TaskRequest:
+    """The request with the parent's options where it has none of its own."""
+    metadata = parent.metadata_columns if request.metadata_columns is None else request.metadata_columns
+    types = {name: kind for name, kind in parent.types.items() if name in metadata}
+    request = replace(
+        request,
+        namespace=parent.namespace if request.namespace is None else request.namespace,
+        id_column=parent.id_column if request.id_column is None else request.id_column,
+        id_prefix=request.id_prefix or parent.id_prefix,
+        metadata_columns=metadata,
+        metadata_types=types | dict(request.metadata_types),
+    )
+    if not request.text_columns and request.text_template is None:
+        request = replace(request, text_columns=parent.text_columns, text_template=parent.text_template)
+    if request.date_column or request.start_date or request.end_date:
+        return request
+    return replace(
+        request,
+        date_column=parent.date_column,
+        start_date=parent.start_date,
+        end_date=parent.end_date,
+        date_format=request.date_format or parent.date_format,
+    )
+
+
+def _namespace(request: TaskRequest) -> str:
+    return "default" if request.namespace is None else request.namespace
 
 
 def _check_fields(request: TaskRequest) -> None:
-    if not NAMESPACE.fullmatch(request.namespace):
+    if not NAMESPACE.fullmatch(_namespace(request)):
         raise InvalidRequest(
             f"The namespace {request.namespace!r} must be 1 to 128 letters, digits, '_', '.' or '-', "
             "beginning with a letter or digit.",
@@ -87,14 +136,17 @@ def _check_fields(request: TaskRequest) -> None:
 
 
 async def _look(
-    source: Source, pin: SourcePin, request: TaskRequest, max_record_bytes: int
+    source: Source, pin: SourcePin, request: TaskRequest, limits: Limits
 ) -> tuple[Header, dict[str, str]]:
     """The header, and the types its columns have in the first rows."""
-    head = await source.read(pin, 0, SAMPLE_BYTES)
-    final = len(head) >= pin.size
-    header = read_header(head, final, request.delimiter, request.encoding, max_record_bytes)
-    _check_columns(request, header.columns)
-    return header, _infer(head, header, pin, final, request, max_record_bytes)
+    start = await beginning(source, pin, request.encoding, SAMPLE_BYTES, limits.max_decompressed_bytes)
+    child = request.parent_id is not None
+    delimiter = request.delimiter or (repair.delimiter_of(start.head) if child else None)
+    header = read_header(start.head, start.final, delimiter, limits.max_record_bytes)
+    dialect = replace(header.dialect, encoding=start.encoding, compression=start.compression)
+    header = replace(header, dialect=dialect)
+    _check_columns(request, repair.names(header.columns) if child else header.columns)
+    return header, _infer(start.head, header, pin, start.final, request, limits.max_record_bytes)
 
 
 def _infer(
@@ -152,7 +204,7 @@ def _spec(
         dialect=header.dialect,
         chunk_size=request.chunk_size or machine.limits.chunk_size,
         max_record_bytes=machine.limits.max_record_bytes,
-        namespace=request.namespace,
+        namespace=_namespace(request),
         embedder=machine.embedder_name,
         model=machine.embedder.model,
         dimension=machine.embedder.dimension,

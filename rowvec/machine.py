@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rowvec import embedders, filestores, ledgers, sources, vectorstores
 from rowvec.backends import load, scheme
+from rowvec.disk import Disk
 from rowvec.embedders.base import Embedder
 from rowvec.errors import NotConfigured
 from rowvec.filestores.base import FileStore
@@ -19,11 +21,16 @@ from rowvec.vectorstores.base import VectorStore
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The machine's own numbers: rows a chunk, bytes a record, seconds a silent worker is believed alive."""
+    """The machine's own numbers: rows a chunk, bytes a record, seconds a silent worker is believed alive,
+    bytes that a compressed source may unpack to, the share of the first rows that may be rejected before a
+    person is asked, bytes that stay free on the disk."""
 
     chunk_size: int = 1000
     max_record_bytes: int = 16 * 1024 * 1024
     lease_seconds: float = 60.0
+    max_decompressed_bytes: int = 100 * 1024**3
+    rejected_share: float = 0.5
+    min_free_bytes: int = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Machine:
     settings: Mapping[str, str]
     limits: Limits = Limits()
     governor: Governor = field(default_factory=Governor)
+    disk: Disk = field(default_factory=Disk)
 
     @classmethod
     def open(cls, settings: Mapping[str, str], limits: Limits) -> Machine:
@@ -62,6 +70,7 @@ class Machine:
             embedder_name=settings["EMBEDDER"],
             settings=settings,
             limits=limits,
+            disk=Disk(Path(settings.get("DATA_DIR", ".")), limits.min_free_bytes),
         )
 
     def source(self, kind: str) -> Source:

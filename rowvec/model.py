@@ -73,10 +73,19 @@ class SourcePin:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the bytes spell a table. The quote is always `"`, doubled inside quotes."""
+    """How the bytes spell a table. The quote is always `"`, doubled inside quotes.
+
+    `encoding` is the name of a Python codec, `compression` is `gzip`, `zstd` or empty.
+    """
 
     delimiter: str = ","
     encoding: str = "utf-8"
+    compression: str = ""
+
+    @property
+    def copied(self) -> bool:
+        """Is the table read from a copy in plain UTF-8? Then all offsets are those of the copy."""
+        return bool(self.compression) or self.encoding != "utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +279,8 @@ class Rejection:
 
     `outcome` is `rejected` or `duplicate` (a later row of the file has the same id) or `warning`
     (the row landed, with something trimmed). `content` is the record as it stands in the file, cut
-    at 64 KiB; `start` and `end` are its byte range in the pinned source, `line` its 1-based physical
-    line. Doubles that are found across chunks carry the row number only.
+    at 64 KiB; `start` and `end` are its byte range in the pinned source (or its UTF-8 copy), `line` its
+    1-based physical line. Doubles that are found across chunks carry the row number only.
     """
 
     outcome: str

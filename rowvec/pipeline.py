@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from rowvec import manifest, rejected
+from rowvec import manifest, rejected, repair, tolerance
 from rowvec.describe import Described, Describer, Entry
 from rowvec.embedding import Embedded, embed
 from rowvec.errors import PauseNeeded
@@ -22,6 +22,7 @@ from rowvec.manifest import Manifest
 from rowvec.model import Chunk, ChunkFiles, Counts, Rejection, TaskSpec
 from rowvec.reader import ChunkRows, read_chunk
 from rowvec.retry import outlast
+from rowvec.spool import opened
 from rowvec.storing import Stored, store
 
 
@@ -31,6 +32,8 @@ async def run_chunk(machine: Machine, lease: Lease) -> None:
     Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed; the worker knows what each means.
     """
     task, chunk = lease.claim.task, _claimed_chunk(lease)
+    await machine.disk.check()
+    await tolerance.check(machine, task)
     rows, described = await read_and_describe(machine, task.spec, chunk)
     embedded, stored = await embed_and_store(machine, task.id, task.spec, described.entries, lease)
     refused = embedded.refused | stored.refused
@@ -49,9 +52,10 @@ async def _commit(machine: Machine, lease: Lease, counts: Counts, files: ChunkFi
 
 async def read_and_describe(machine: Machine, spec: TaskSpec, chunk: Chunk) -> tuple[ChunkRows, Described]:
     """The chunk's rows, and what is to be embedded of them."""
-    rows = await read_chunk(machine.source(spec.source.kind), spec, chunk.plan)
+    source, pinned = await opened(machine, chunk.task_id, spec)
+    rows = repair.restored(spec, await read_chunk(source, pinned, chunk.plan))
     describer = Describer(
-        spec,
+        repair.plain(spec),
         machine.store.max_metadata_bytes,
         machine.embedder.max_tokens,
         machine.embedder.count_tokens,

@@ -7,6 +7,7 @@ from rowvec.machine import Machine
 from rowvec.model import PlannedChunk, Totals
 from rowvec.pipeline import check_embedder
 from rowvec.planner import plan
+from rowvec.spool import ensure_copy, opened
 
 APPEND = 64
 
@@ -20,8 +21,10 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
     task, fence = lease.claim.task, lease.claim.fence
     check_embedder(machine, task.spec)
     await machine.store.prepare(task.spec.namespace, task.spec.dimension)
+    await ensure_copy(machine, lease)
+    source, spec = await opened(machine, task.id, task.spec)
     batch: list[PlannedChunk] = []
-    async for item in plan(machine.source(task.spec.source.kind), task.spec):
+    async for item in plan(source, spec):
         if isinstance(item, Totals):
             await machine.ledger.append_chunks(task.id, fence, batch)
             await machine.ledger.planned(task.id, fence, item)

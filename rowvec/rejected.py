@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 
+from rowvec.filestores.base import FileStore
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.model import Chunk, ChunkState, Rejection
@@ -31,13 +32,38 @@ async def rejections(machine: Machine, task_id: str, outcome: str = "rejected") 
     """
     await machine.ledger.task(task_id)
     async for chunk in done_chunks(machine.ledger, task_id):
-        if chunk.files.rejected:
-            for note in decode(await machine.files.read(chunk.files.rejected)):
-                if note.outcome == outcome:
-                    yield note
+        for note in await notes_of(machine.files, chunk):
+            if note.outcome == outcome:
+                yield note
     if outcome == "duplicate" and await machine.files.size(doubles_name(task_id)):
         for note in decode(await machine.files.read(doubles_name(task_id))):
             yield note
+
+
+async def notes_of(files: FileStore, chunk: Chunk) -> list[Rejection]:
+    """What one finished chunk noted of its rows, all outcomes."""
+    return decode(await files.read(chunk.files.rejected)) if chunk.files.rejected else []
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows left out for one reason: `code` names it, `reason` and `content` are those of `first_row`."""
+
+    code: str
+    count: int
+    first_row: int
+    last_row: int
+    reason: str
+    content: str
+
+
+async def grouped(notes: AsyncIterator[Rejection]) -> list[Group]:
+    """The notes by their code, the most frequent first. Holds one group a code, whatever comes by."""
+    groups: dict[str, Group] = {}
+    async for note in notes:
+        group = groups.get(note.code) or Group(note.code, 0, note.row, note.row, note.reason, note.content)
+        groups[note.code] = replace(group, count=group.count + 1, last_row=note.row)
+    return sorted(groups.values(), key=lambda group: (-group.count, group.first_row))
 
 
 async def done_chunks(ledger: Ledger, task_id: str) -> AsyncIterator[Chunk]:

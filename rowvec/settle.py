@@ -16,6 +16,7 @@ from rowvec.manifest import read_merged
 from rowvec.model import Chunk, Rejection, Stamp, Task
 from rowvec.pipeline import embed_and_store, read_and_describe
 from rowvec.rejected import done_chunks, doubles_name, encode
+from rowvec.spool import drop_copy
 from rowvec.storing import vector_ids
 
 BATCH = 2_000
@@ -46,6 +47,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     losers = sorted(settlement.losers, key=lambda note: note.row)
     await machine.files.write(doubles_name(task.id), encode(losers))
     await machine.ledger.settled(task.id, fence, len(losers), settlement.passages)
+    await drop_copy(machine, task)
 
 
 async def _settle_doubles(

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound
 from rowvec.machine import Machine
-from rowvec.model import Flag, SourcePin, Task, TaskState
+from rowvec.model import Flag, Hold, SourcePin, Task, TaskState
+
+
+async def resume(machine: Machine, task_id: str) -> Task:
+    """Let a paused task go on where it stood. Raises UnknownTask and WrongState."""
+    task = await machine.ledger.task(task_id)
+    if task.hold is Hold.PAUSED:
+        await tolerance.accept(machine, task)
+    return await machine.ledger.flag(task_id, Flag.RESUME)
 
 
 async def retry(machine: Machine, task_id: str) -> Task:

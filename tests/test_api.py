@@ -221,6 +221,17 @@ def test_rejected_rows_come_as_json_lines_and_as_harmless_csv(api: httpx2.Client
     assert api.get(f"/api/v1/tasks/{landed}/rejected", params={"outcome": "duplicate"}).text == ""
 
 
+def test_rejected_rows_are_counted_by_reason(api: httpx2.Client, landed: str) -> None:
+    """One group a code, with its number, where it begins and ends, and one of its rows."""
+    answer = api.get(f"/api/v1/tasks/{landed}/rejected/groups")
+    (group,) = answer.json()["groups"]
+    assert group.pop("reason").startswith("5 fields are expected")
+    assert group.pop("content").startswith("=1+1,broken")
+    assert group == {"code": "too-many-fields", "count": 1, "first_row": 4, "last_row": 4}
+    none = api.get(f"/api/v1/tasks/{landed}/rejected/groups", params={"outcome": "duplicate"})
+    assert none.json() == {"groups": []}
+
+
 def test_chunks_are_listed_in_pages(api: httpx2.Client, landed: str) -> None:
     """Each chunk once, by number, with its rows and counts."""
     first = api.get(f"/api/v1/tasks/{landed}/chunks", params={"limit": 2}).json()
@@ -300,6 +311,32 @@ def test_idempotency_key(api: httpx2.Client) -> None:
     assert second.json()["status"] == "completed"
     other = api.post("/api/v1/process", json={**body, "batch_size": 7}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-conflict")
+
+
+def test_rejected_rows_are_repaired_and_sent_in_again(api: httpx2.Client, tables: Path) -> None:
+    """The repair table comes down, goes up mended as a child, and the parent's status shows the sum."""
+    (tables / "lamps.csv").write_text("id,title\nl1,Lamp\nl2\nl3,Torch\n")
+    parent = submit(api, s3_key="lamps.csv", namespace="lamps", id_column="id")
+    follow(api, parent)
+    tag = api.get(f"/api/v1/status/{parent}").headers["etag"]
+    table = api.get(f"/api/v1/tasks/{parent}/rejected", params={"format": "repair"})
+    assert table.headers["content-disposition"] == f'attachment; filename="repair-{parent}.csv"'
+    assert "l2,[repair] missing" in table.text
+    mended = table.text.replace("[repair] missing", "Candle").encode()
+    file = api.post("/api/v1/files", content=mended, headers={"Content-Type": "text/csv"}).json()["file_id"]
+    child = submit(api, data_source="upload", file_id=file, parent_id=parent)
+    follow(api, child)
+    told = api.get(f"/api/v1/status/{parent}", headers={"If-None-Match": tag}).json()
+    born = api.get(f"/api/v1/status/{child}").json()
+
+    assert (told["children"], told["with_children"]) == ([child], {"upserted": 3, "rejected": 0})
+    assert told["conservation"]["rejected"] == 1
+    assert (born["namespace"], born["parent_id"], born["outcome"]) == ("lamps", parent, "all rows landed")
+    assert (born["children"], born["with_children"]) == ([], None)
+    nobody = {"data_source": "upload", "file_id": file, "parent_id": "nobody"}
+    assert api.post("/api/v1/process", json=nobody).status_code == 404
+    wrong = {"format": "repair", "outcome": "duplicate"}
+    assert api.get(f"/api/v1/tasks/{parent}/rejected", params=wrong).status_code == 422
 
 
 @pytest.mark.parametrize("way", ["raw", "chunked", "form", "put"])

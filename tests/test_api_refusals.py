@@ -27,7 +27,10 @@ ROUTES = [
     ("PUT", "/api/v1/files"),
     ("GET", "/api/v1/tasks"),
     ("GET", f"/api/v1/status/{NOBODY}"),
-    *(("GET", f"/api/v1/tasks/{NOBODY}/{what}") for what in ("chunks", "rejected", "events")),
+    *(
+        ("GET", f"/api/v1/tasks/{NOBODY}/{what}")
+        for what in ("chunks", "rejected", "rejected/groups", "events")
+    ),
     *(
         ("POST", f"/api/v1/tasks/{NOBODY}/{what}")
         for what in ("cancel", "pause", "resume", "retry", "verify")
@@ -239,7 +242,10 @@ def test_unknown_uploads_are_not_found(api: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("task_id", [NOBODY, "nonsense", "%00", "%ED%A0%80", "x" * 150])
-@pytest.mark.parametrize("path", ["status/{}", "tasks/{}/chunks", "tasks/{}/rejected", "tasks/{}/events"])
+@pytest.mark.parametrize(
+    "path",
+    ["status/{}", "tasks/{}/chunks", "tasks/{}/rejected", "tasks/{}/rejected/groups", "tasks/{}/events"],
+)
 def test_unknown_tasks_are_not_found(api: httpx2.Client, path: str, task_id: str) -> None:
     """An id nobody gave out, and what is no id at all."""
     problem(api.get("/api/v1/" + path.format(task_id)), 404, "unknown-task")
@@ -311,6 +317,18 @@ def test_a_body_at_the_limit_is_read(api: httpx2.Client) -> None:
     json = {"Content-Type": "application/json"}
     problem(api.post("/api/v1/search", content=b" " * 65_536, headers=json), 422, "validation-failed")
     assert api.post("/api/v1/files", content=b"x" * 100_000).status_code == 201
+
+
+def test_an_upload_that_the_disk_has_no_room_for_is_refused(tmp_path: Path) -> None:
+    """507 with how much is free and what must stay free, before anything is written."""
+    with (
+        serve(uvicorn(), tmp_path, API_KEYS=KEY, MIN_FREE_BYTES=str(1 << 60)) as service,
+        service.client(KEY) as client,
+    ):
+        answer = client.post("/api/v1/files", content=b"id\n1\n", headers={"Content-Type": "text/csv"})
+        told = problem(answer, 507, "disk-low")["detail"]
+    assert "MB free" in told and "MIN_FREE_BYTES" in told
+    assert not list((tmp_path / "data").rglob("*.csv"))
 
 
 def test_uploads_that_are_no_files_are_refused(api: httpx2.Client) -> None:

@@ -25,6 +25,7 @@ STATUSES: dict[type[RowvecError], int] = {
     RowvecError: 500,
     tree.RetryLater: 503,
     tree.PauseNeeded: 503,
+    tree.DiskLow: 507,
     tree.InputRefused: 422,
     tree.TaskFailed: 422,
     tree.SourceChanged: 409,

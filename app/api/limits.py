@@ -16,7 +16,7 @@ class Allowance:
 
     def __init__(self, most: int, declared: int | None) -> None:
         self._most = most
-        self._declared = declared or 0
+        self.declared = declared or 0
         self._taken = 0
 
     def lift(self, most: int) -> None:
@@ -25,7 +25,7 @@ class Allowance:
 
     def check(self) -> None:
         """Raises DoorRefusal (413) once more was declared or taken than is allowed."""
-        if max(self._declared, self._taken) > self._most:
+        if max(self.declared, self._taken) > self._most:
             raise DoorRefusal("body-too-large", f"The body may have at most {self._most} bytes here.")
 
     def take(self, size: int) -> None:

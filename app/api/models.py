@@ -126,14 +126,21 @@ class ProcessRequest(Origin):
     end_date: DateText | None = Field(None, description="Last day or moment taken, inclusive; UTC.")
     date_format: ShortText | None = Field(None, description="As of strptime; ISO 8601 when not given.")
     delimiter: Annotated[Text, Field(min_length=1, max_length=8)] | None = None
-    encoding: Annotated[Text, Field(min_length=1, max_length=32)] | None = None
+    encoding: Annotated[Text, Field(min_length=1, max_length=32, examples=["cp1252"])] | None = Field(
+        None, description="As Python names it; UTF-8, or what a byte order mark says, when not given."
+    )
+
+    parent_id: Annotated[Text, Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="Repaired rows of that ended task; options that are not given are as in it.",
+    )
 
     def as_task(self, settings: Settings) -> TaskRequest:
         source, ref = self.place(settings)
         return TaskRequest(
             source=source,
             ref=ref,
-            namespace=self.namespace,
+            namespace=self.namespace if "namespace" in self.model_fields_set else None,
             chunk_size=self.batch_size,
             delimiter=self.delimiter,
             encoding=self.encoding,
@@ -147,6 +154,7 @@ class ProcessRequest(Origin):
             start_date=self.start_date,
             end_date=self.end_date,
             date_format=self.date_format,
+            parent_id=self.parent_id,
         )
 
 

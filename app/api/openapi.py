@@ -20,6 +20,7 @@ _MEANINGS = {
     422: "A field is missing, unknown or wrong.",
     501: "This service was set up without that part.",
     503: "A part does not answer now; try again.",
+    507: "The disk is nearly full.",
 }
 
 _PROBLEM = {

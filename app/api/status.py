@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -59,6 +60,22 @@ class Conservation(BaseModel):
     embedded: int
 
 
+class WithChildren(BaseModel):
+    """The task and the tasks that repaired rows of it, together. `rejected` are the rows still open."""
+
+    upserted: int
+    rejected: int
+
+    @staticmethod
+    def of(task: Task, children: Sequence[Task]) -> WithChildren:
+        read = sum(child.counts.read for child in children)
+        still = sum(child.counts.rejected for child in children)
+        return WithChildren(
+            upserted=task.counts.upserted + sum(child.counts.upserted for child in children),
+            rejected=max(0, task.counts.rejected - read + still),
+        )
+
+
 class Analysis(BaseModel):
     """`rows` and the estimate, of what one chunk takes in a worker's memory, are null until planned."""
 
@@ -74,6 +91,8 @@ class SourceView(BaseModel):
 
 
 class StatusView(BaseModel):
+    """`children` and `with_children` are told where one task is asked for, and null in lists and events."""
+
     task_id: str
     status: str
     stage: str | None
@@ -93,9 +112,12 @@ class StatusView(BaseModel):
     completed_at: Moment | None
     error: str | None
     links: dict[str, str]
+    parent_id: str | None = None
+    children: list[str] | None = None
+    with_children: WithChildren | None = None
 
     @staticmethod
-    def of(task: Task, now: float) -> StatusView:
+    def of(task: Task, now: float, children: Sequence[Task] | None = None) -> StatusView:
         """The task as callers see it; `now` is the ledger's clock, in seconds since the epoch."""
         spec = task.spec
         rate = _rate(task, now)
@@ -121,6 +143,9 @@ class StatusView(BaseModel):
             completed_at=utc(task.completed_at),
             error=task.error,
             links=_links(task.id),
+            parent_id=spec.parent_id,
+            children=None if children is None else [child.id for child in children],
+            with_children=WithChildren.of(task, children) if children else None,
         )
 
 

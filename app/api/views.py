@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from app.api.status import Moment, StatusView
 from rowvec.estimate import Estimate
 from rowvec.model import Chunk, utc
+from rowvec.rejected import Group
 
 
 class Accepted(BaseModel):
@@ -129,6 +130,27 @@ class ChunkList(BaseModel):
     def of(chunks: Iterable[Chunk], limit: int) -> ChunkList:
         views = [ChunkView.of(chunk) for chunk in chunks]
         return ChunkList(chunks=views, next_after=views[-1].number if len(views) == limit else None)
+
+
+class GroupView(BaseModel):
+    """Rows with one `code`; `reason` and `content` are those of the row `first_row`."""
+
+    code: str
+    count: int
+    first_row: int
+    last_row: int
+    reason: str
+    content: str
+
+
+class GroupList(BaseModel):
+    """The most frequent first."""
+
+    groups: list[GroupView]
+
+    @staticmethod
+    def of(groups: Iterable[Group]) -> GroupList:
+        return GroupList(groups=[GroupView(**asdict(group)) for group in groups])
 
 
 class VerificationView(BaseModel):

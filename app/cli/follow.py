@@ -25,7 +25,7 @@ LOOK = 0.2
 
 async def view_of(ledger: Ledger, task_id: str) -> StatusView:
     """The task as the HTTP door shows it. Raises UnknownTask."""
-    return StatusView.of(await ledger.task(task_id), await ledger.now())
+    return StatusView.of(await ledger.task(task_id), await ledger.now(), await ledger.children(task_id))
 
 
 async def follow(machine: Machine, screen: Screen, task_id: str) -> Exit:

@@ -26,6 +26,10 @@ def summary(view: StatusView) -> str:
         lines.append(f"try what failed again with: ./vectordb retry {view.task_id}")
     if view.conservation.rejected:
         lines.append(f"rejected rows and why: ./vectordb rejected {view.task_id}")
+    if view.with_children and view.children:
+        both, born = view.with_children, len(view.children)
+        times = "1 repair" if born == 1 else f"{born} repairs"
+        lines.append(f"with {times} of it: {both.upserted:,} upserted, {both.rejected:,} open")
     return "\n".join(lines)
 
 

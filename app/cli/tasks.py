@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -10,16 +11,17 @@ from typing import Annotated
 import typer
 
 from app.api.status import StatusView
-from app.api.views import TaskList
+from app.api.views import GroupList, TaskList
 from app.cli.door import through
 from app.cli.exits import Exit
 from app.cli.follow import follow, view_of
-from app.cli.screen import Json, Screen, printable
+from app.cli.screen import Json, Screen, printable, shortened
 from app.cli.summary import exit_of_task, summary
 from rowvec import steer
 from rowvec.machine import Machine
 from rowvec.model import Flag, Task
-from rowvec.rejected import rejections
+from rowvec.rejected import Group, grouped, rejections
+from rowvec.repair import repair_table
 from rowvec.verify import verify as compare
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's whole id.")]
@@ -86,7 +88,7 @@ def pause(task_id: TaskId, json: Json = False) -> None:
 
 def resume(task_id: TaskId, json: Json = False) -> None:
     """Let a paused task go on where it stood."""
-    _steered(task_id, json, lambda m: m.ledger.flag(task_id, Flag.RESUME))
+    _steered(task_id, json, lambda m: steer.resume(m, task_id))
 
 
 def retry(task_id: TaskId, json: Json = False) -> None:
@@ -128,11 +130,23 @@ def verify(task_id: TaskId, json: Json = False) -> None:
 def rejected(
     task_id: TaskId,
     outcome: Annotated[str, typer.Option(help="rejected, duplicate or warning.")] = "rejected",
+    groups: Annotated[bool, typer.Option("--groups", help="Count them by reason.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="As a CSV to repair, for `run FILE --repairs ID`.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the rows that are not in the index, and why."""
 
     async def work(machine: Machine, screen: Screen) -> Exit:
+        if repair:
+            async for line in repair_table(machine, await machine.ledger.task(task_id)):
+                sys.stdout.buffer.write(line)
+            return Exit.DONE
+        if groups:
+            found = await grouped(rejections(machine, task_id, outcome))
+            screen.answer(GroupList.of(found).model_dump(mode="json"), lambda: _grouped(found))
+            return Exit.DONE
         count = 0
         async for note in rejections(machine, task_id, outcome):
             if json:
@@ -147,3 +161,16 @@ def rejected(
         return Exit.DONE
 
     through(json, work)
+
+
+def _grouped(groups: Sequence[Group]) -> str:
+    """Three lines a reason: how often and where, why, and one of the rows."""
+    return (
+        "\n".join(
+            f"{group.count:,} rows: {group.code}, rows {group.first_row:,} to {group.last_row:,}\n"
+            f"  {shortened(group.reason, 160)}\n"
+            f"  {shortened(group.content, 160)}"
+            for group in groups
+        )
+        or "0 rows"
+    )

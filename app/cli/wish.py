@@ -20,7 +20,9 @@ Wish = Callable[[str, str], TaskRequest]
 
 
 def wish(
-    namespace: Annotated[str, typer.Option(help="Where the vectors go.")] = "default",
+    namespace: Annotated[
+        str | None, typer.Option(help="Where the vectors go.", show_default="default")
+    ] = None,
     id_column: Annotated[str | None, typer.Option(help="Gives each vector its id.")] = None,
     text_columns: Annotated[
         str, typer.Option(help="What is embedded, comma-separated; all by default.")
@@ -35,6 +37,12 @@ def wish(
     date_format: Annotated[str | None, typer.Option(help="As of strptime; ISO 8601 when not given.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, max=100_000, help="Rows a chunk.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Found out when not given.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="For example cp1252; UTF-8 and marked UTF-16 need none.")
+    ] = None,
+    repairs: Annotated[
+        str | None, typer.Option(metavar="ID", help="The file has repaired rows of that task.")
+    ] = None,
 ) -> Wish:
     """What these options ask for."""
     return lambda source, ref: TaskRequest(
@@ -43,6 +51,7 @@ def wish(
         namespace=namespace,
         chunk_size=batch_size,
         delimiter=delimiter,
+        encoding=encoding,
         id_column=id_column,
         text_columns=_names(text_columns),
         text_template=text_template,
@@ -51,6 +60,7 @@ def wish(
         start_date=start_date,
         end_date=end_date,
         date_format=date_format,
+        parent_id=repairs,
     )
 
 

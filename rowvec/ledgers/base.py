@@ -90,6 +90,10 @@ class Ledger(ABC):
         """
 
     @abstractmethod
+    async def children(self, task_id: str) -> list[Task]:
+        """Tasks submitted with this one as `parent_id`, oldest first. Raises UnknownTask."""
+
+    @abstractmethod
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:

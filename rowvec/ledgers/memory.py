@@ -92,6 +92,9 @@ class MemoryBook(Book):
         ]
         return found[:limit]
 
+    def children(self, task_id: str) -> list[Entry]:
+        return [entry for entry in self._entries.values() if entry.task.spec.parent_id == task_id]
+
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
         return [
             entry

@@ -120,6 +120,21 @@ async def test_equal_running_spec_is_one_task(ledger: Ledger) -> None:
     assert anew.task.id != first.task.id
 
 
+async def test_children_are_the_tasks_of_that_parent(ledger: Ledger) -> None:
+    """Oldest first, those of no other parent, none of a task without any; an unknown task is an error."""
+    parent = (await ledger.submit(spec())).task
+    other = (await ledger.submit(spec("b.csv"))).task
+    born = [
+        (await ledger.submit(replace(spec(name), parent_id=of.id))).task
+        for name, of in (("1", parent), ("2", other), ("3", parent))
+    ]
+    assert await ledger.children(parent.id) == [born[0], born[2]]
+    assert await ledger.children(other.id) == [born[1]]
+    assert await ledger.children(born[0].id) == []
+    with pytest.raises(UnknownTask):
+        await ledger.children("nobody")
+
+
 async def test_equal_submissions_at_once(ledger: Ledger) -> None:
     """Of equal submissions at once exactly one is fresh, and all get the same task."""
     for key in (None, "k"):

@@ -10,6 +10,7 @@ import multiprocessing.synchronize
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,27 @@ async def test_record_outlives_its_ledger(tmp_path: Path) -> None:
     await first.close()
     assert (await second.task(task.id), await second.chunks(task.id), await second.workers()) == expected
     await second.close()
+
+
+async def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Columns that came since are added to the tables that are there, with their index; nothing is lost."""
+    before, after = pair(tmp_path)
+    await before.ready()
+    parent = (await before.submit(spec())).task
+    await before.close()
+    with closing(sqlite3.connect(tmp_path / "deep" / "ledger.db")) as raw:
+        raw.execute("DROP INDEX tasks_by_parent")
+        raw.execute("ALTER TABLE tasks DROP COLUMN parent_id")
+    await after.ready()
+    await after.ready()
+    child = (await after.submit(replace(spec("child.csv"), parent_id=parent.id))).task
+    with closing(sqlite3.connect(tmp_path / "deep" / "ledger.db")) as raw:
+        plan = raw.execute("EXPLAIN QUERY PLAN SELECT * FROM tasks WHERE parent_id = 'x'").fetchone()
+
+    assert await after.task(parent.id) == parent
+    assert await after.children(parent.id) == [child]
+    assert "tasks_by_parent" in plan[-1]
+    await after.close()
 
 
 async def test_races_between_ledgers(tmp_path: Path) -> None:

@@ -39,12 +39,14 @@ _BODY = {
     summary="Upload a table",
     status_code=201,
     openapi_extra=_BODY,
-    responses=refuses(401, 413, 415, 422, 503),
+    responses=refuses(401, 413, 415, 422, 503, 507),
 )
 async def upload(request: Request, the: TheService) -> UploadedFile:
     """Streamed to the file store as it arrives: `curl -T FILE`, `--data-binary @FILE` or `-F file=@FILE`."""
     lift_limit(request, the.settings.max_upload_bytes)
     file_id = uuid.uuid4().hex
     file = incoming(request)
-    size = await the.machine.files.write_stream(f"uploads/{file_id}.csv", file.parts)
+    await the.machine.disk.require(request.state.allowance.declared)
+    parts = the.machine.disk.watched(file.parts)
+    size = await the.machine.files.write_stream(f"uploads/{file_id}.csv", parts)
     return UploadedFile(file_id=file_id, bytes=size, name=file.name)

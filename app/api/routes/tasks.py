@@ -11,16 +11,19 @@ from app.api.exports import as_csv, as_jsonl
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, Service, TheService
 from app.api.status import StatusView
-from app.api.views import ChunkList, Removed, TaskList, VerificationView
+from app.api.views import ChunkList, GroupList, Removed, TaskList, VerificationView
 from rowvec import steer
+from rowvec.errors import InvalidRequest
 from rowvec.model import ChunkState, Flag, Task
-from rowvec.rejected import rejections
+from rowvec.rejected import grouped, rejections
 from rowvec.removal import remove_vectors
+from rowvec.repair import repair_table
 from rowvec.verify import verify
 
 router = APIRouter(tags=["tasks"])
 
 Seen = Literal["pending", "processing", "paused", "cancelling", "completed", "failed", "cancelled"]
+Outcome = Literal["rejected", "warning", "duplicate"]
 ChunkSeen = Literal["ready", "claimed", "done", "failed"]
 _ABOUT_ONE = refuses(401, 404, 503)
 _STEERING = refuses(401, 404, 409, 503)
@@ -41,12 +44,14 @@ async def status(
     task: ExistingTask, the: TheService, response: Response, if_none_match: Annotated[str, Header()] = ""
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
-    headers = {"ETag": f'W/"{task.version}"', "Cache-Control": "private, no-cache"}
+    children = await the.machine.ledger.children(task.id)
+    version = "-".join(map(str, [task.version, *(child.version for child in children)]))
+    headers = {"ETag": f'W/"{version}"', "Cache-Control": "private, no-cache"}
     known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    if f'"{task.version}"' in known or "*" in known:
+    if f'"{version}"' in known or "*" in known:
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return await _view(the, task)
+    return StatusView.of(task, await the.machine.ledger.now(), children)
 
 
 @router.get(
@@ -94,7 +99,7 @@ async def pause(task: ExistingTask, the: TheService) -> StatusView:
     responses=_STEERING,
 )
 async def resume(task: ExistingTask, the: TheService) -> StatusView:
-    return await _view(the, await the.machine.ledger.flag(task.id, Flag.RESUME))
+    return await _view(the, await steer.resume(the.machine, task.id))
 
 
 @router.post(
@@ -169,13 +174,35 @@ async def chunks(
 async def rejected(
     task: ExistingTask,
     the: TheService,
-    format: Literal["jsonl", "csv"] = "jsonl",
-    outcome: Literal["rejected", "warning", "duplicate"] = "rejected",
+    format: Literal["jsonl", "csv", "repair"] = "jsonl",
+    outcome: Outcome = "rejected",
 ) -> StreamingResponse:
-    """In CSV a cell that a spreadsheet could take for a formula begins with `'`; JSON lines are exact."""
+    """In CSV a cell that a spreadsheet could take for a formula begins with `'`; JSON lines are exact.
+
+    `repair` is a CSV of the rejected rows in the task's own columns: repair it, upload it and submit it
+    with `parent_id`.
+    """
+    if format == "repair":
+        if outcome != "rejected":
+            raise InvalidRequest("format 'repair' is for rejected rows only.", "outcome")
+        return StreamingResponse(
+            repair_table(the.machine, task),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="repair-{task.id}.csv"'},
+        )
     rows = rejections(the.machine, task.id, outcome)
     return StreamingResponse(
         as_csv(rows) if format == "csv" else as_jsonl(rows),
         media_type="text/csv; charset=utf-8" if format == "csv" else "application/jsonl",
         headers={"Content-Disposition": f'attachment; filename="{outcome}-{task.id}.{format}"'},
     )
+
+
+@router.get(
+    "/api/v1/tasks/{task_id}/rejected/groups",
+    operation_id="groupRejected",
+    summary="The rows that are not in the index, counted by reason",
+    responses={**_ABOUT_ONE, **refuses(422)},
+)
+async def rejected_groups(task: ExistingTask, the: TheService, outcome: Outcome = "rejected") -> GroupList:
+    return GroupList.of(await grouped(rejections(the.machine, task.id, outcome)))

@@ -64,6 +64,10 @@ class Book(ABC):
         """By falling order, only orders under `below`, only tasks callers see as `seen`."""
 
     @abstractmethod
+    def children(self, task_id: str) -> list[Entry]:
+        """Tasks whose parent it is, oldest first."""
+
+    @abstractmethod
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
         """Tasks in these states that no worker holds, not on hold and due by now; oldest first."""
 

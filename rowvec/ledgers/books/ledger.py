@@ -60,6 +60,13 @@ class BookLedger(Ledger):
         page = [entry.task for entry in entries[:limit]]
         return Page(page, _cursor_after(entries[limit - 1].order) if more else None)
 
+    async def children(self, task_id: str) -> list[Task]:
+        def read(book: Book) -> list[Task]:
+            book.entry(task_id)
+            return [entry.task for entry in book.children(task_id)]
+
+        return await self._read(read)
+
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:

@@ -62,6 +62,7 @@ class SqlBook(Book):
         row = {
             "id": task.id,
             "spec": task.spec.to_json(),
+            "parent_id": task.spec.parent_id,
             "fingerprint": fingerprint,
             "idempotency_key": key,
             **entry_row(entry),
@@ -88,6 +89,9 @@ class SqlBook(Book):
         if seen is not None:
             wanted.append(tasks.c.seen == seen)
         return self._entries(*wanted, order=tasks.c.position.desc(), limit=limit)
+
+    def children(self, task_id: str) -> list[Entry]:
+        return self._entries(tasks.c.parent_id == task_id)
 
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
         return self._entries(

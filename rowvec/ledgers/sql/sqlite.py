@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -60,7 +60,21 @@ def create(engine: Engine, path: Path, busy_seconds: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _log_ahead(engine, time.monotonic() + busy_seconds)
     with engine.execution_options(**WRITES).begin() as connection:
+        _add_new_columns(connection)
         metadata.create_all(connection)
+
+
+def _add_new_columns(connection: Connection) -> None:
+    """A ledger of an earlier version gets the columns and indexes that came since, all optional."""
+    there = inspect(connection)
+    for table in metadata.sorted_tables:
+        known = {c["name"] for c in there.get_columns(table.name)} if there.has_table(table.name) else None
+        new = [column for column in table.columns if known is not None and column.name not in known]
+        for column in new:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+        for index in table.indexes if new else ():
+            index.create(connection, checkfirst=True)
 
 
 def _log_ahead(engine: Engine, deadline: float) -> None:

@@ -69,6 +69,7 @@ tasks = Table(
     Column("idempotency_key", Text, unique=True),
     Column("fingerprint", String(64), nullable=False),
     Column("spec", Text, nullable=False),
+    Column("parent_id", String(36)),
     Column("state", String(16), nullable=False),
     Column("hold", String(16), nullable=False),
     Column("seen", String(16), nullable=False),
@@ -86,6 +87,7 @@ tasks = Table(
     _number("version"),
     Index("tasks_by_seen", "seen", "position"),
     Index("tasks_by_fingerprint", "fingerprint"),
+    Index("tasks_by_parent", "parent_id"),
     _held_index("tasks_by_worker"),
     sqlite_autoincrement=True,
 )

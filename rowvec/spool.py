@@ -1,0 +1,175 @@
+"""The UTF-8 copy of a source that is compressed or in another encoding, made once by whoever plans it.
+
+Offsets of such a task (of the header, of chunks, of rejected rows) are those of the copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+
+from rowvec.encoding import UTF8, ToUtf8, compression_of, encoding_of
+from rowvec.errors import LeaseLost, SourceChanged
+from rowvec.filestores.base import FileStore
+from rowvec.lease import Lease
+from rowvec.machine import Machine
+from rowvec.model import Dialect, SourcePin, Task, TaskSpec
+from rowvec.retry import outlast
+from rowvec.sources.base import Source
+from rowvec.unpack import unpacked
+
+READ_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first bytes of a source as UTF-8, whether they are all (`final`), and how they were spelt."""
+
+    head: bytes
+    final: bool
+    encoding: str
+    compression: str
+
+
+async def beginning(
+    source: Source, pin: SourcePin, declared: str | None, size: int, max_decompressed_bytes: int
+) -> Beginning:
+    """As much of the source as `size` bytes of it give, unpacked if need be.
+
+    Raises what Source.read raises, InvalidRequest for a declared encoding that cannot be, and
+    SourceDamaged where these bytes are not what they begin as.
+    """
+    head = await source.read(pin, 0, size)
+    final = len(head) >= pin.size
+    compression = compression_of(head)
+    if compression:
+        head, final = await _unpacked_head(source, pin, compression, size, max_decompressed_bytes)
+    encoding = encoding_of(head, declared)
+    if encoding != UTF8:
+        head = _to_utf8(encoding, compression).feed(head, final)
+    return Beginning(head, final, encoding, compression)
+
+
+async def _unpacked_head(
+    source: Source, pin: SourcePin, compression: str, size: int, most_bytes: int
+) -> tuple[bytes, bool]:
+    head = b""
+    async with aclosing(unpacked(_blocks(source, pin), compression, most_bytes)) as pieces:
+        async for piece in pieces:
+            head += piece
+            if len(head) > size:
+                return head[:size], False
+    return head, True
+
+
+async def _blocks(source: Source, pin: SourcePin) -> AsyncGenerator[bytes]:
+    for start in range(0, pin.size, READ_BYTES):
+        yield await source.read(pin, start, start + READ_BYTES)
+
+
+def _to_utf8(encoding: str, compression: str) -> ToUtf8:
+    return ToUtf8(encoding, "the unpacked source" if compression else "the source")
+
+
+def copy_name(task_id: str) -> str:
+    return f"tasks/{task_id}/source.csv"
+
+
+async def opened(machine: Machine, task_id: str, spec: TaskSpec) -> tuple[Source, TaskSpec]:
+    """Where the task's table is read from, and the spec with the pin to read it by.
+
+    Raises SourceChanged where there should be a copy and is none.
+    """
+    if not spec.dialect.copied:
+        return machine.source(spec.source.kind), spec
+    copy = Copy(machine.files)
+    return copy, replace(spec, source=await copy.pin(copy_name(task_id)))
+
+
+async def ensure_copy(machine: Machine, lease: Lease) -> None:
+    """Make the copy of the claimed task's source, if it needs one and has none: a copy is whole or absent.
+
+    Raises SourceDamaged where the source cannot be unpacked or decoded, what Source.read raises, and
+    LeaseLost also where the task is held meanwhile.
+    """
+    task = lease.claim.task
+    name = copy_name(task.id)
+    if not task.spec.dialect.copied or await machine.files.size(name) is not None:
+        return
+    most = machine.limits.max_decompressed_bytes
+    async with (
+        aclosing(_claimed_blocks(machine, lease)) as blocks,
+        aclosing(converted(blocks, task.spec.dialect, most)) as text,
+    ):
+        await machine.files.write_stream(name, text)
+
+
+async def drop_copy(machine: Machine, task: Task) -> None:
+    """Remove the copy of a completed task: nothing reads its source any more."""
+    if task.spec.dialect.copied:
+        await machine.files.delete(copy_name(task.id))
+
+
+async def converted(
+    blocks: AsyncIterator[bytes], dialect: Dialect, max_decompressed_bytes: int
+) -> AsyncGenerator[bytes]:
+    """The blocks of a source as UTF-8. Raises SourceDamaged where they are not as the dialect says."""
+    if dialect.compression:
+        blocks = unpacked(blocks, dialect.compression, max_decompressed_bytes)
+    if dialect.encoding == UTF8:
+        async for block in blocks:
+            yield block
+        return
+    text = _to_utf8(dialect.encoding, dialect.compression)
+    async for block in blocks:
+        yield await asyncio.to_thread(text.feed, block, False)
+    yield text.feed(b"", True)
+
+
+async def _claimed_blocks(machine: Machine, lease: Lease) -> AsyncGenerator[bytes]:
+    """The pinned source, for as long as this claim holds and nobody holds the task."""
+    task = lease.claim.task
+    source, pin = machine.source(task.spec.source.kind), task.spec.source
+    for start in range(0, pin.size, READ_BYTES):
+        await lease.check()
+        if hold := (await machine.ledger.task(task.id)).hold:
+            raise LeaseLost(f"task {task.id} is {hold}")
+        yield await outlast(lease, partial(source.read, pin, start, start + READ_BYTES))
+
+
+class Copy(Source):
+    """Copies in the file store, by their names; written once, so the size is the version."""
+
+    def __init__(self, files: FileStore) -> None:
+        self._files = files
+
+    @classmethod
+    def open(cls, settings: Mapping[str, str], files: FileStore) -> Copy:  # noqa: ARG003 (the contract's signature)
+        return cls(files)
+
+    async def pin(self, ref: str) -> SourcePin:
+        """Raises SourceChanged where there is none."""
+        size = await self._files.size(ref)
+        if size is None:
+            raise _gone(ref)
+        return SourcePin("copy", ref, str(size), size)
+
+    async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
+        end = min(end, pin.size)
+        try:
+            data = await self._files.read(pin.ref, start, end) if start < end else b""
+        except FileNotFoundError as error:
+            raise _gone(pin.ref) from error
+        if len(data) != max(end - start, 0):
+            raise _gone(pin.ref)
+        return data
+
+
+def _gone(ref: str) -> SourceChanged:
+    return SourceChanged(
+        f"The UTF-8 copy of the source, '{ref}' in the file store, is gone or is not the one that was "
+        "planned. Submit the source again."
+    )
