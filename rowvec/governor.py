@@ -55,6 +55,11 @@ class Governor:
         while (wait := max(moment, self._resume_at) - loop.time()) > 0:
             await asyncio.sleep(wait)
 
+    def least_seconds(self, requests: float, tokens: float) -> float | None:
+        """How long so many requests and tokens take at these rates; None without a limit."""
+        paces = ((self._requests, requests), (self._tokens, tokens))
+        return max((amount / pace.rate for pace, amount in paces if pace), default=None)
+
     def refund(self, tokens: int) -> None:
         """The last request cost fewer tokens than was admitted."""
         if self._tokens:

@@ -51,13 +51,18 @@ async def submit(machine: Machine, request: TaskRequest, idempotency_key: str | 
     Raises RequestRefused (what the caller can mend), SourceDamaged (the header is no header) or
     Unavailable; then nothing was recorded.
     """
+    spec = await prepare_spec(machine, request)
+    await machine.ledger.bind_namespace(spec.namespace, spec.model, spec.dimension)
+    return await machine.ledger.submit(spec, idempotency_key)
+
+
+async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
+    """Pin the source and check the request against its header. Raises as `submit`, and records nothing."""
     _check_fields(request)
     source = machine.source(request.source)
     pin = await source.pin(request.ref)
     header, types = await _look(source, pin, request, machine.limits.max_record_bytes)
-    spec = _spec(machine, request, pin, header, types)
-    await machine.ledger.bind_namespace(spec.namespace, spec.model, spec.dimension)
-    return await machine.ledger.submit(spec, idempotency_key)
+    return _spec(machine, request, pin, header, types)
 
 
 def _check_fields(request: TaskRequest) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import numpy as np
@@ -20,7 +20,7 @@ MAX_CHUNK_BYTES = 8 << 20
 
 async def plan(
     source: Source, spec: TaskSpec, resume: PlannedChunk | None = None
-) -> AsyncIterator[PlannedChunk | Totals]:
+) -> AsyncGenerator[PlannedChunk | Totals]:
     """Yields the chunks in order, numbered from 0, and last of all the Totals of the whole source.
 
     A chunk holds at most `spec.chunk_size` rows and, unless it is a single one, MAX_CHUNK_BYTES. Blank

@@ -144,6 +144,35 @@ def test_an_unchanged_status_is_not_sent_again(api: httpx2.Client, landed: str) 
     assert api.get(f"/api/v1/status/{landed}", headers={"If-None-Match": '"x"'}).status_code == 200
 
 
+def test_an_estimate_takes_the_same_body_and_starts_nothing(api: httpx2.Client, landed: str) -> None:
+    """Rows, shares, tokens and dollars as the task of the same body counted them, and no task more."""
+    body = {
+        "data_source": "s3_csv",
+        "s3_key": "products.csv",
+        "namespace": "landed",
+        "id_column": "id",
+        "text_template": "{title}: {body}",
+        "metadata_columns": ["title", "price"],
+        "date_column": "created_at",
+        "start_date": "2025-01-01",
+        "batch_size": 2,
+    }
+    before = api.get("/api/v1/tasks").json()
+    answer = api.post("/api/v1/estimate", json=body)
+    found = answer.json()
+    assert answer.status_code == 200
+    status = api.get(f"/api/v1/status/{landed}").json()
+    assert found["tokens"] == status["conservation"]["tokens"] > 0
+    assert (found["rows"], found["chunks"], found["rows_to_embed"], found["exact"]) == (5, 3, 3, True)
+    assert (found["rejected_share"], found["filtered_share"]) == (0.2, 0.2)
+    assert (found["dollars"], found["model"]) == (0.0, status["model"])
+    assert found["memory_bytes"] == status["analysis"]["memory_estimate_bytes"]
+    assert found["seconds"] > 0
+    assert [task["task_id"] for task in api.get("/api/v1/tasks").json()["tasks"]] == [
+        task["task_id"] for task in before["tasks"]
+    ]
+
+
 def test_tasks_are_listed_newest_first_in_pages(api: httpx2.Client, landed: str) -> None:
     """Following the cursor gives each task once, and the filter by status holds."""
     submit(api, s3_key="products.csv", namespace="listed")

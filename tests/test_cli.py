@@ -182,6 +182,8 @@ def test_run_counts_what_the_dates_leave_out(shell: CommandLine, tmp_path: Path)
     [
         (["run", "no-such-file.csv"], "no-such-file.csv"),
         (["run", "test_data/csv_files/sample.csv", "--id-column", "nope"], "nope"),
+        (["estimate", "no-such-file.csv"], "no-such-file.csv"),
+        (["estimate", "test_data/csv_files/sample.csv", "--id-column", "nope"], "nope"),
         (["status", NO_TASK], NO_TASK),
         (["status", "not-an-id", "--follow"], "not-an-id"),
         (["cancel", NO_TASK], NO_TASK),
@@ -226,6 +228,21 @@ def test_ctrl_c_keeps_the_work_and_says_how_to_go_on(shell: CommandLine, tmp_pat
     done = shell("status", task_id, "--follow")
     assert done.returncode == 0, done.stderr
     assert "20,000 rows read = 20,000 upserted" in done.stdout
+
+
+# estimate FILE
+
+
+def test_estimate_tells_what_a_run_would_come_to(cli: Inside, tmp_path: Path) -> None:
+    """Rows, dollars and shares in both shapes with the options of `run`; no task and no upload is left."""
+    options = (table(tmp_path / "t.csv", 5, broken=3), "--id-column", "id", "--batch-size", "2")
+    found = cli.json("estimate", *options)
+    assert (found["rows"], found["chunks"], found["rows_to_embed"], found["dollars"]) == (5, 3, 4, 0.0)
+    human = cli("estimate", *options)
+    assert human.returncode == 0, human.stderr
+    assert human.stdout.startswith("5 rows, ") and "20.0% rejected" in human.stdout
+    assert cli.json("tasks")["tasks"] == []
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".csv"]
 
 
 # Tasks and search

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, PlainSerializer
 
+from rowvec.estimate import chunk_memory
 from rowvec.model import Hold, Task, TaskState, utc
 
 
@@ -151,15 +152,9 @@ def _eta(task: Task, rate: float | None) -> float | None:
 def _analysis(task: Task) -> Analysis:
     spec = task.spec
     rows = task.rows_planned if task.planned else None
-    estimate = None
-    if rows is not None:
-        a_row = spec.source.size / max(rows, 1)
-        in_chunk = min(spec.chunk_size, rows)
-        # The bytes, the decoded cells, the text and the metadata of a row, and its float32 vector.
-        estimate = round(in_chunk * (4 * a_row + 4 * spec.dimension))
-    return Analysis(
-        bytes=spec.source.size, rows=rows, memory_estimate_bytes=estimate, chunk_size=spec.chunk_size
-    )
+    size, chunk_size = spec.source.size, spec.chunk_size
+    memory = None if rows is None else chunk_memory(size, rows, chunk_size, spec.dimension)
+    return Analysis(bytes=size, rows=rows, memory_estimate_bytes=memory, chunk_size=chunk_size)
 
 
 def _outcome(task: Task) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.api.status import Moment, StatusView
+from rowvec.estimate import Estimate
 from rowvec.model import Chunk, utc
 
 
@@ -16,6 +18,69 @@ class Accepted(BaseModel):
     task_id: str
     status: str
     message: str
+
+
+class EstimateView(BaseModel):
+    """What a task would come to. `rows` and `chunks` are counted where `exact`, else in proportion to bytes.
+
+    All from `rows_to_embed` on is extrapolated from `sampled_rows`: `tokens_low` to `tokens_high` is two
+    standard errors to either side, shares are of the rows, 0 to 1. `price` is in dollars per million
+    tokens, `dollars` is rounded up to cents. `seconds` is null where neither a budget nor a speed is known.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "wordllama-l2-supercat-256",
+                    "bytes": 412_093_118,
+                    "rows": 1_000_000,
+                    "blank_lines": 0,
+                    "chunks": 1000,
+                    "exact": True,
+                    "chunk_size": 1000,
+                    "memory_bytes": 2_672_372,
+                    "sampled_rows": 3200,
+                    "rows_to_embed": 998_750,
+                    "passages": 998_750,
+                    "tokens": 83_120_400,
+                    "tokens_low": 82_300_100,
+                    "tokens_high": 83_940_700,
+                    "rejected_share": 0.00125,
+                    "filtered_share": 0.0,
+                    "price": 0.0,
+                    "dollars": 0.0,
+                    "dollars_raw": 0.0,
+                    "seconds": 187.4,
+                }
+            ]
+        }
+    )
+
+    model: str
+    bytes: int
+    rows: int
+    blank_lines: int | None
+    chunks: int
+    exact: bool
+    chunk_size: int
+    memory_bytes: int
+    sampled_rows: int
+    rows_to_embed: int
+    passages: int
+    tokens: int
+    tokens_low: int
+    tokens_high: int
+    rejected_share: float
+    filtered_share: float
+    price: float
+    dollars: float
+    dollars_raw: float
+    seconds: float | None
+
+    @staticmethod
+    def of(found: Estimate) -> EstimateView:
+        return EstimateView(**asdict(found))
 
 
 class TaskList(BaseModel):

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import demo, doctor, keys, run, search, serve, tasks
+from app.cli import demo, doctor, estimate, keys, run, search, serve, tasks
 
 app = typer.Typer(
     name="vectordb",
@@ -19,8 +19,8 @@ app = typer.Typer(
 )
 
 for command in (
-    demo.demo, serve.serve, serve.worker, run.run, tasks.tasks, tasks.status, tasks.pause, tasks.resume,
-    tasks.retry, tasks.cancel, tasks.verify, tasks.rejected, search.search, doctor.doctor,
+    demo.demo, serve.serve, serve.worker, run.run, estimate.estimate, tasks.tasks, tasks.status, tasks.pause,
+    tasks.resume, tasks.retry, tasks.cancel, tasks.verify, tasks.rejected, search.search, doctor.doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(keys.app, name="keys")

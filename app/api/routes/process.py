@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
 from app.api.models import ProcessRequest
 from app.api.openapi import refuses
+from app.api.presence import while_connected
 from app.api.service import TheService
 from app.api.status import seen_state
-from app.api.views import Accepted
-from rowvec.errors import NotConfigured
+from app.api.views import Accepted, EstimateView
+from rowvec.estimate import estimate
 from rowvec.intake import submit
 
 router = APIRouter(tags=["process"])
@@ -66,10 +67,11 @@ async def process(
     "/api/v1/estimate",
     operation_id="estimate",
     summary="Rows, tokens, dollars and time, without spending any",
-    responses=refuses(400, 401, 413, 422, 501),
+    response_description="What the same body would come to; nothing was recorded or spent.",
+    responses=refuses(400, 401, 403, 404, 409, 413, 422, 501, 503),
 )
-async def estimate(body: ProcessRequest, the: TheService) -> None:
-    body.place(the.settings)
-    raise NotConfigured(
-        "Estimates come in a later version: dollars are not configured, and nothing was read or spent."
-    )
+async def estimate_task(body: ProcessRequest, the: TheService, request: Request) -> EstimateView:
+    """Checks the request as `process` does, scans the table (up to 2 GiB of it) and looks at a sample of
+    its rows. A caller who hangs up stops it."""
+    work = estimate(the.machine, body.as_task(the.settings))
+    return EstimateView.of(await while_connected(request, work))

@@ -1,0 +1,46 @@
+"""`estimate FILE`: what `run FILE` would come to, without running it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.api.views import EstimateView
+from app.cli.door import through
+from app.cli.exits import Exit
+from app.cli.progress import clock
+from app.cli.screen import Json, Screen
+from app.cli.wish import File, Wish, of_a_table, readable
+from rowvec.estimate import estimate as estimated
+from rowvec.machine import Machine
+
+
+@of_a_table
+def estimate(file: File, wish: Wish, json: Json = False) -> None:
+    """Say what a table would come to: rows, tokens, dollars and time. Spends nothing."""
+
+    async def work(machine: Machine, screen: Screen) -> Exit:
+        path = readable(file).resolve()
+        # The file is read where it is: its folder takes the place of the one that a service may read.
+        here = replace(machine, settings={**machine.settings, "LOCAL_FILES_DIR": str(path.parent)})
+        view = EstimateView.of(await estimated(here, wish("local", path.name)))
+        screen.answer(view.model_dump(mode="json"), lambda: described(view))
+        return Exit.DONE
+
+    through(json, work)
+
+
+def described(view: EstimateView) -> str:
+    """A few lines for a person."""
+    about = "" if view.exact else "about "
+    time = "time unknown" if view.seconds is None else f"about {clock(view.seconds)}"
+    lines = [
+        f"{about}{view.rows:,} rows, {view.bytes:,} bytes; chunks of up to {view.chunk_size:,} rows: "
+        f"{about}{view.chunks:,}",
+        f"{view.rows_to_embed:,} rows to embed as {view.passages:,} passages; "
+        f"{view.rejected_share:.1%} rejected, {view.filtered_share:.1%} outside the dates",
+        f"{view.tokens:,} tokens ({view.tokens_low:,} to {view.tokens_high:,})",
+        f"{view.dollars:,.2f} dollars with {view.model}; {time}; {view.memory_bytes / 1e6:,.1f} MB a chunk",
+    ]
+    if view.sampled_rows < view.rows:
+        lines.append(f"from a sample of {view.sampled_rows:,} rows")
+    return "\n".join(lines)

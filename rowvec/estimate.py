@@ -1,0 +1,222 @@
+"""What a task would come to: rows, tokens, dollars and time, from a scan and a sample; nothing is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from rowvec.embedders.base import Embedder
+from rowvec.errors import InputRefused, RetryLater
+from rowvec.intake import TaskRequest, prepare_spec
+from rowvec.machine import Machine
+from rowvec.model import Chunk, TaskSpec
+from rowvec.pipeline import read_and_describe
+from rowvec.survey import Run, Survey, sample, survey
+
+TIMED_TEXTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request would come to. Nothing of it is recorded.
+
+    `bytes` is the source's size, `rows`, `blank_lines` and `chunks` are what the planner would count;
+    unless `exact` the source was too large to be scanned whole, `rows` and `chunks` are in proportion
+    to its bytes, and `blank_lines` is None. `memory_bytes` is what one chunk takes in a worker.
+
+    All else is extrapolated from `sampled_rows`, and exact where these are all rows: `rows_to_embed`,
+    their `passages` (vectors) and `tokens`, as the embedder counts them, with `tokens_low` to
+    `tokens_high` two standard errors of the sample to either side; `rejected_share` and
+    `filtered_share` of the rows, 0 to 1. Ids that are doubled far apart are not seen.
+
+    `price` is in dollars per million tokens; `dollars` is rounded up to cents, `dollars_raw` is not.
+    `seconds` follow from the budget of requests and tokens; without one, and where embedding is free,
+    from the speed at which the sample was read, described and embedded; else they are None.
+    """
+
+    model: str
+    bytes: int
+    rows: int
+    blank_lines: int | None
+    chunks: int
+    exact: bool
+    chunk_size: int
+    memory_bytes: int
+    sampled_rows: int
+    rows_to_embed: int
+    passages: int
+    tokens: int
+    tokens_low: int
+    tokens_high: int
+    rejected_share: float
+    filtered_share: float
+    price: float
+    dollars: float
+    dollars_raw: float
+    seconds: float | None
+
+
+async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
+    """Check the request as `submit` does, scan its source, and look at rows from all over it.
+
+    Writes nothing, and calls the embedder only where embedding is free and without a budget.
+    Raises what submit raises, and what Source.read raises.
+    """
+    spec = await prepare_spec(machine, request)
+    source = machine.source(spec.source.kind)
+    found = await survey(source, spec)
+    seen = _Sample(found.rows, spec.source.size - spec.data_start)
+    async for run in sample(source, spec, found.stretches):
+        await seen.add(machine, spec, run)
+    return await _conclude(machine, spec, found, seen)
+
+
+def chunk_memory(size: int, rows: int, chunk_size: int, dimension: int) -> int:
+    """Bytes that a chunk takes in a worker, for a source of `size` bytes and so many rows.
+
+    They are a row's bytes, its decoded cells, its text and its metadata, and its float32 vector.
+    """
+    return round(min(chunk_size, rows) * (4 * size / max(rows, 1) + 4 * dimension))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What became of one run of rows."""
+
+    weight: float
+    rows: int
+    bytes: int
+    embedded: int
+    passages: int
+    tokens: int
+    rejected: int
+    filtered: int
+
+
+_Number = Callable[[_Seen], int]
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Runs that stand for a source of `rows` rows and `bytes` bytes of data."""
+
+    rows: int
+    bytes: int
+    runs: list[_Seen] = field(default_factory=list)
+    timed: list[str] = field(default_factory=list)
+    timed_tokens: int = 0
+    seconds: float = 0.0
+
+    async def add(self, machine: Machine, spec: TaskSpec, run: Run) -> None:
+        """Describe the run as a worker would."""
+        started = perf_counter()
+        rows, described = await read_and_describe(machine, spec, Chunk("", run.plan))
+        self.seconds += perf_counter() - started
+        texts = [text for entry in described.entries for text in entry.passages]
+        tokens = await asyncio.to_thread(machine.embedder.count_tokens, texts)
+        rejected = sum(note.outcome == "rejected" for note in described.notes)
+        self.runs.append(
+            _Seen(
+                run.weight, rows.read, run.plan.end - run.plan.start,
+                len(described.entries), len(texts), sum(tokens), rejected, described.filtered,
+            )
+        )  # fmt: skip
+        self._set_aside(texts, tokens, machine.embedder)
+
+    def _set_aside(self, texts: Sequence[str], tokens: Sequence[int], embedder: Embedder) -> None:
+        """Keep what fits one request, to time it."""
+        most = min(embedder.max_inputs, TIMED_TEXTS)
+        for text, count in zip(texts, tokens, strict=True):
+            if len(self.timed) < most and self.timed_tokens + count <= embedder.max_request_tokens:
+                self.timed.append(text)
+                self.timed_tokens += count
+
+    @property
+    def looked_at(self) -> int:
+        return sum(run.rows for run in self.runs)
+
+    def total(self, number: _Number) -> tuple[float, float]:
+        """The sum of a number over the whole source, and its standard error.
+
+        In proportion to rows or to bytes, whichever fits the sample better.
+        """
+        if not self.runs:
+            return 0.0, 0.0
+        by_rows = self._in_proportion(number, lambda run: run.rows, self.rows)
+        by_bytes = self._in_proportion(number, lambda run: run.bytes, self.bytes)
+        return min(by_rows, by_bytes, key=lambda found: found[1])
+
+    def share(self, number: _Number) -> float:
+        """The share of the rows for which a number stands."""
+        return min(1.0, round(self.total(number)[0] / max(self.rows, 1), 6))
+
+    def _in_proportion(self, number: _Number, size: _Number, whole: int) -> tuple[float, float]:
+        """The ratio estimate of a sum, and its linearised standard error (runs are the clusters)."""
+        weighed = sum(run.weight * size(run) for run in self.runs)
+        ratio = sum(run.weight * number(run) for run in self.runs) / weighed
+        squares = sum((run.weight * (number(run) - ratio * size(run))) ** 2 for run in self.runs)
+        count = len(self.runs)
+        unseen = max(0.0, 1 - self.looked_at / self.rows)
+        error = math.sqrt(unseen * squares * count / max(count - 1, 1)) * whole / weighed
+        return ratio * whole, error
+
+
+async def _conclude(machine: Machine, spec: TaskSpec, found: Survey, seen: _Sample) -> Estimate:
+    tokens, error = seen.total(lambda run: run.tokens)
+    rows_to_embed = round(seen.total(lambda run: run.embedded)[0])
+    passages = round(seen.total(lambda run: run.passages)[0])
+    dollars = tokens * machine.embedder.price / 1e6
+    return Estimate(
+        model=spec.model,
+        bytes=spec.source.size,
+        rows=found.rows,
+        blank_lines=found.blank_lines,
+        chunks=found.chunks,
+        exact=found.exact,
+        chunk_size=spec.chunk_size,
+        memory_bytes=chunk_memory(spec.source.size, found.rows, spec.chunk_size, spec.dimension),
+        sampled_rows=seen.looked_at,
+        rows_to_embed=min(rows_to_embed, found.rows),
+        passages=passages,
+        tokens=round(tokens),
+        tokens_low=max(0, round(tokens - 2 * error)),
+        tokens_high=round(tokens + 2 * error),
+        rejected_share=seen.share(lambda run: run.rejected),
+        filtered_share=seen.share(lambda run: run.filtered),
+        price=machine.embedder.price,
+        dollars=math.ceil(round(dollars * 100, 6)) / 100,
+        dollars_raw=dollars,
+        seconds=await _seconds(machine, found, seen, passages, round(tokens)),
+    )
+
+
+async def _seconds(
+    machine: Machine, found: Survey, seen: _Sample, passages: int, tokens: int
+) -> float | None:
+    if not found.rows:
+        return 0.0
+    embedder = machine.embedder
+    requests = max(
+        min(found.chunks, passages), passages / embedder.max_inputs, tokens / embedder.max_request_tokens
+    )
+    budgeted = machine.governor.least_seconds(requests, tokens)
+    if budgeted is not None or embedder.price:
+        return budgeted
+    a_token = await _seconds_a_token(embedder, seen.timed)
+    a_row = seen.seconds / seen.looked_at
+    return None if a_token is None else round(a_row * found.rows + a_token * tokens, 3)
+
+
+async def _seconds_a_token(embedder: Embedder, texts: Sequence[str]) -> float | None:
+    """Measured by one request that costs nothing; None where it is refused or not answered."""
+    if not texts:
+        return 0.0
+    started = perf_counter()
+    try:
+        embedding = await embedder.embed(texts)
+    except (InputRefused, RetryLater):
+        return None
+    return (perf_counter() - started) / max(embedding.tokens, 1)
