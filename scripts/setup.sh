@@ -83,6 +83,18 @@ install() {
     fi
 }
 
+# The tests run the README's examples, which call curl.
+need_curl() {
+    command -v curl >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        printf 'Installing curl, which the tests of the examples call ...\n' >&2
+        apt-get update -qq >/dev/null 2>&1 || true
+        apt-get install -y -qq curl >/dev/null 2>&1 && return
+    fi
+    fail "The tests need curl. Install it and try again: apt-get install curl"
+}
+
+[ "$requirements" = requirements.txt ] || need_curl
 venv_is_sound || make_venv
 is_current "$requirements" && exit 0
 install
