@@ -52,14 +52,14 @@ class SqlLedger(BookLedger):
     async def _read(self, do: Callable[[Book], T]) -> T:
         def work() -> T:
             with self._engine.begin() as connection:
-                return do(self._book(connection))
+                return do(self._book(connection, writes=False))
 
         return await self._on(self._readers, work)
 
     async def _write(self, do: Callable[[Book], T]) -> T:
         def work() -> T:
             with self._writing_engine.begin() as connection:
-                return do(self._book(connection))
+                return do(self._book(connection, writes=True))
 
         return await self._on(self._writer, work)
 
@@ -70,8 +70,8 @@ class SqlLedger(BookLedger):
 
         return await asyncio.get_running_loop().run_in_executor(threads, translated)
 
-    def _book(self, connection: Connection) -> Book:
-        return SqlBook(connection, self._clock())
+    def _book(self, connection: Connection, writes: bool) -> Book:
+        return SqlBook(connection, self._clock(), writes)
 
     def _create(self) -> None:
         sqlite.create(self._engine, self._path, self._busy_seconds)
