@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -10,7 +11,8 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -59,6 +61,13 @@ class PostgresServer(Server):
         if made.returncode:
             raise RuntimeError(f"initdb made no cluster:\n{made.stderr}")
 
+    def new_schema(self) -> str:
+        """The address of an empty schema, which is cheaper than a database, that nobody else uses."""
+        name = f"test_{uuid.uuid4().hex[:16]}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        return f"{self.url}?options=-csearch_path%3D{name}"
+
     def new_database(self) -> str:
         """The address of an empty database that nobody else uses."""
         name = f"test_{uuid.uuid4().hex[:16]}"
@@ -97,7 +106,7 @@ def unprivileged_user() -> str | None:
 @contextmanager
 def running(**settings: str) -> Iterator[PostgresServer]:
     """A server until the block ends, in a folder that its user may enter, which pytest's are not."""
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         server = PostgresServer(Path(folder), **(QUICK | settings))
         server.make_cluster()
         try:
@@ -107,8 +116,15 @@ def running(**settings: str) -> Iterator[PostgresServer]:
             server.kill()
 
 
+@cache
+def shared() -> PostgresServer:
+    """The one of this run of the tests, for what cannot ask for a fixture. Ends with it."""
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    return until_the_end.enter_context(running())
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server() -> PostgresServer:
     """Started by the first test that asks for it. A test that kills one runs one of its own."""
-    with running() as server:
-        yield server
+    return shared()

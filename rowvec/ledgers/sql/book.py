@@ -47,7 +47,7 @@ _FULL_SHELVES = 100
 _RUNNING = (rules.PENDING, rules.PROCESSING)
 """How tasks are seen that have neither ended nor are on hold."""
 
-_IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
+IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
     (TaskState.PLANNING.value, TaskState.PROCESSING.value)
 )
 """Tasks whose chunks are handed out."""
@@ -61,6 +61,10 @@ class SqlBook(Book):
         self.now = now
         self._connection = connection
         self._writes = writes
+
+    def ping(self) -> None:
+        """Asks for what is never there: the tables answer, and nothing is read."""
+        self._connection.execute(select(func.count()).where(tasks.c.position == 0)).scalar_one()
 
     # Tasks
 
@@ -197,7 +201,7 @@ class SqlBook(Book):
         ready = select(func.count()).select_from(due.subquery()).scalar_subquery()
         query = (
             select(tasks, claimed.label("claimed"), mine.label("mine"), ready.label("ready"))
-            .where(_IN_WORK, exists().where(of_task, *self._due()))
+            .where(IN_WORK, exists().where(of_task, *self._due()))
             .order_by("claimed", tasks.c.position)
             .limit(most + _FULL_SHELVES)
         )
