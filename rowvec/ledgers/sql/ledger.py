@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from rowvec.backends import scheme
+from rowvec.errors import Unavailable
+from rowvec.ledgers.base import Allowance
+from rowvec.ledgers.books import work
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger, T
 from rowvec.ledgers.sql.book import SqlBook
 from rowvec.ledgers.sql.database import Database
 from rowvec.ledgers.sql.sqlite import Sqlite
+from rowvec.model import Claim
 
 _BUSY_SECONDS = 30.0
 
@@ -26,6 +30,7 @@ class SqlLedger(BookLedger):
         self._database = _database_of(url, busy_seconds, clock)
         self._writers = ThreadPoolExecutor(self._database.writers, "ledger-writer")
         self._readers = ThreadPoolExecutor(self._database.readers, "ledger-reader")
+        self._unheard: dict[str, list[Claim]] = {}
 
     @classmethod
     def open(cls, url: str, settings: Mapping[str, str]) -> SqlLedger:
@@ -40,6 +45,22 @@ class SqlLedger(BookLedger):
 
     async def ping(self) -> None:
         await _on(self._readers, lambda: self._database.read(SqlBook.ping))
+
+    async def claim(self, worker: str, most: int, most_per_task: Allowance | None = None) -> list[Claim]:
+        given: list[Claim] = []
+
+        def do(book: Book) -> list[Claim]:
+            given[:] = [claim for claim in self._unheard.get(worker, ()) if work.holds(book, worker, claim)]
+            given.extend(work.claim(book, worker, most - len(given), most_per_task))
+            return given
+
+        try:
+            claims = await self._write(do)
+        except Unavailable:
+            self._unheard[worker] = given or self._unheard.get(worker, [])
+            raise
+        self._unheard[worker] = claims[most:]
+        return claims[:most]
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)

@@ -109,8 +109,8 @@ class Postgresql(Database):
         shape.bring_up_to_date(connection, str(self._address))
 
     def _be_patient(self, connection: psycopg.Connection[Any], _record: object) -> None:
-        """How long to wait for others, for an answer, and for a process that holds rows and does nothing."""
-        for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+        """How long others, and an answer, are waited for, and a process that holds rows and does nothing."""
+        for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
             connection.execute("SELECT set_config(%s, %s, false)", [name, self._patience])
         connection.execute("SET default_transaction_isolation = 'read committed'")
 
@@ -132,7 +132,8 @@ class Postgresql(Database):
             raise self._unavailable(error) from error
 
     def _unavailable(self, cause: BaseException | None) -> Unavailable:
-        said = " ".join(str(cause).split())
+        words = isinstance(cause, psycopg.Error) and cause.diag.message_primary
+        said = " ".join((words or str(cause)).split())
         return Unavailable(
             f"The ledger at {self._address} does not answer: {said}. Check that the server runs, that "
             "LEDGER_URL names it, and that its user may make and write tables there."
