@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from rowvec.model import Embedding
+from rowvec.model import Embedding, Rates
 
 
 class Embedder(ABC):
@@ -14,6 +14,9 @@ class Embedder(ABC):
     `max_tokens` is the longest text, `max_inputs` and `max_request_tokens` the largest request.
     `price` is in dollars per million tokens. `in_flight` is how many chunks are worth having under way for
     its sake: where it computes in this process one is read and one stored meanwhile, a network hides more.
+    `rates` are what the account is held to from the start;
+    `tells_rates` says that answers may bring others (`Embedding.rates`). `counts_exactly` says that
+    `count_tokens` gives what is paid for, so that an estimate of the costs need not guess.
     """
 
     model: str
@@ -23,6 +26,9 @@ class Embedder(ABC):
     max_request_tokens: int
     price: float = 0.0
     in_flight: int = 3
+    rates: Rates = Rates()
+    tells_rates: bool = False
+    counts_exactly: bool = True
 
     @classmethod
     @abstractmethod
@@ -43,6 +49,13 @@ class Embedder(ABC):
     @abstractmethod
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, exact or a safe over-estimate; never more than its UTF-8 bytes + 2."""
+
+    def estimate_tokens(self, texts: Sequence[str]) -> list[int]:
+        """What each text will probably cost, found out in a microsecond: requests are sized and paced by it.
+
+        Here an upper bound without a tokenizer: its bytes in UTF-8, and two marks.
+        """
+        return [len(text) * (1 if text.isascii() else 4) + 2 for text in texts]
 
     @abstractmethod
     async def ping(self) -> None:
