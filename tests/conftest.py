@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.servers.moto import moto as moto
+
 # CI looks at the same examples each time: a red run is about the change. Elsewhere each run finds new ones.
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
