@@ -4,5 +4,6 @@ from rowvec.backends import Backend
 
 TABLE = {
     "local": Backend("rowvec.sources.local:LocalSource"),
+    "s3": Backend("rowvec.sources.s3:S3Source"),
     "upload": Backend("rowvec.sources.upload:UploadSource"),
 }

@@ -11,7 +11,9 @@ from rowvec.errors import SourceChanged, SourceForbidden, SourceNotFound
 from rowvec.filestores.folder import FolderStore
 from rowvec.sources.base import Source
 from rowvec.sources.local import LocalSource
+from rowvec.sources.s3 import S3Source
 from rowvec.sources.upload import UploadSource
+from tests.servers.moto import Moto
 
 pytestmark = pytest.mark.anyio
 
@@ -24,32 +26,51 @@ class Case:
 
     source: Source
     ref: str
+    put: Callable[[bytes | None], None]
+
+
+@dataclass
+class FileCase(Case):
     path: Path
 
-    def put(self, data: bytes | None) -> None:
-        if data is None:
-            self.path.unlink()
-        else:
-            self.path.write_bytes(data)
 
-
-def local(folder: Path) -> Case:
-    path = folder / "tables" / "it.csv"
-    path.parent.mkdir()
-    files = FolderStore.open(f"file://{folder}/store", {})
-    return Case(LocalSource.open({"LOCAL_FILES_DIR": str(folder)}, files), "tables/it.csv", path)
-
-
-def upload(folder: Path) -> Case:
-    path = folder / "store" / "uploads" / "a1-B2.csv"
+def _file(source: Source, ref: str, path: Path) -> FileCase:
     path.parent.mkdir(parents=True)
-    return Case(UploadSource.open({}, FolderStore.open(f"file://{folder}/store", {})), "a1-B2", path)
+    return FileCase(source, ref, lambda data: path.unlink() if data is None else _write(path, data), path)
 
 
-@pytest.fixture(params=[local, upload])
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def local(folder: Path, _: pytest.FixtureRequest | None = None) -> FileCase:
+    files = FolderStore.open(f"file://{folder}/store", {})
+    source = LocalSource.open({"LOCAL_FILES_DIR": str(folder)}, files)
+    return _file(source, "tables/it.csv", folder / "tables" / "it.csv")
+
+
+def upload(folder: Path, _: pytest.FixtureRequest | None = None) -> FileCase:
+    source = UploadSource.open({}, FolderStore.open(f"file://{folder}/store", {}))
+    return _file(source, "a1-B2", folder / "store" / "uploads" / "a1-B2.csv")
+
+
+def s3(folder: Path, request: pytest.FixtureRequest) -> Case:
+    moto: Moto = request.getfixturevalue("moto")
+    bucket, client = moto.new_bucket(), moto.client("s3")
+    files = FolderStore.open(f"file://{folder}/store", {})
+
+    def put(data: bytes | None) -> None:
+        if data is None:
+            client.delete_object(Bucket=bucket, Key="tables/it.csv")
+        else:
+            client.put_object(Bucket=bucket, Key="tables/it.csv", Body=data)
+
+    return Case(S3Source.open({**moto.settings, "S3_BUCKET": bucket}, files), "tables/it.csv", put)
+
+
+@pytest.fixture(params=[local, upload, s3])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    make: Callable[[Path], Case] = request.param
-    made = make(tmp_path)
+    made: Case = request.param(tmp_path, request)
     made.put(DATA)
     return made
 
@@ -124,7 +145,7 @@ async def test_an_upload_is_named_by_its_id_only(tmp_path: Path, ref: str) -> No
 
 
 @pytest.fixture
-def inside(tmp_path: Path) -> Case:
+def inside(tmp_path: Path) -> FileCase:
     """A local source in a folder that has a secret beside it."""
     (tmp_path / "secret.csv").write_bytes(b"secret")
     root = tmp_path / "root"
@@ -147,20 +168,20 @@ def inside(tmp_path: Path) -> Case:
         "\ud800",
     ],
 )
-async def test_a_local_path_stays_inside(inside: Case, ref: str) -> None:
+async def test_a_local_path_stays_inside(inside: FileCase, ref: str) -> None:
     """Whatever leads up or is no regular file is refused, or is no file; nothing of it is read."""
     with pytest.raises((SourceForbidden, SourceNotFound)) as refused:
         await inside.source.pin(ref)
     assert type(refused.value) is (SourceNotFound if ref == "." else SourceForbidden)
 
 
-async def test_an_absolute_path_is_refused(inside: Case) -> None:
+async def test_an_absolute_path_is_refused(inside: FileCase) -> None:
     """An absolute path is refused even where it leads to a file inside the folder."""
     with pytest.raises(SourceForbidden, match="relative path"):
         await inside.source.pin(str(inside.path))
 
 
-async def test_links_are_not_followed(inside: Case, tmp_path: Path) -> None:
+async def test_links_are_not_followed(inside: FileCase, tmp_path: Path) -> None:
     """A symbolic link is refused at every place of the path, even where it stays inside the folder."""
     root = tmp_path / "root"
     (root / "link.csv").symlink_to(tmp_path / "secret.csv")
@@ -172,20 +193,20 @@ async def test_links_are_not_followed(inside: Case, tmp_path: Path) -> None:
             await inside.source.pin(ref)
 
 
-async def test_a_pipe_is_no_source(inside: Case) -> None:
+async def test_a_pipe_is_no_source(inside: FileCase) -> None:
     """A named pipe is refused at once, without waiting for a writer."""
     os.mkfifo(inside.path.parent / "pipe")
     with pytest.raises(SourceForbidden):
         await inside.source.pin("tables/pipe")
 
 
-async def test_a_file_used_as_a_folder_is_not_found(inside: Case) -> None:
+async def test_a_file_used_as_a_folder_is_not_found(inside: FileCase) -> None:
     """A path through a file leads nowhere."""
     with pytest.raises(SourceNotFound, match="Put it into"):
         await inside.source.pin("tables/it.csv/more")
 
 
-async def test_a_local_file_of_the_same_size_is_another(inside: Case) -> None:
+async def test_a_local_file_of_the_same_size_is_another(inside: FileCase) -> None:
     """A file that was replaced or touched is another version, although its size is the same."""
     pin = await inside.source.pin(inside.ref)
     os.utime(inside.path, ns=(1, 1))
@@ -200,7 +221,7 @@ async def test_a_local_file_of_the_same_size_is_another(inside: Case) -> None:
         await inside.source.read(replaced, 0, 10)
 
 
-async def test_a_local_file_that_becomes_a_link_has_changed(inside: Case, tmp_path: Path) -> None:
+async def test_a_local_file_that_becomes_a_link_has_changed(inside: FileCase, tmp_path: Path) -> None:
     """A pinned file that is a link now is not read through it."""
     pin = await inside.source.pin(inside.ref)
     inside.path.unlink()
@@ -209,7 +230,7 @@ async def test_a_local_file_that_becomes_a_link_has_changed(inside: Case, tmp_pa
         await inside.source.read(pin, 0, 10)
 
 
-async def test_a_change_while_reading_is_noticed(inside: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_while_reading_is_noticed(inside: FileCase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that were read while the file changed are not given out."""
     pin = await inside.source.pin(inside.ref)
     real = os.pread
@@ -223,7 +244,7 @@ async def test_a_change_while_reading_is_noticed(inside: Case, monkeypatch: pyte
         await inside.source.read(pin, 0, 10)
 
 
-async def test_short_reads_are_completed(inside: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_short_reads_are_completed(inside: FileCase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system hands out a range in pieces, all of it arrives."""
     pin = await inside.source.pin(inside.ref)
     real = os.pread
