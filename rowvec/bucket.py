@@ -64,14 +64,19 @@ class Version:
 class Bucket:
     """Objects below one prefix of a bucket, by their keys below it.
 
+    `setting` names, in messages, what chose the bucket, `grants` what its users must be allowed.
     All calls raise FileNotFoundError (no such object), AccessDenied, NoSuchBucket, CredentialsRefused,
     RateLimited or Unavailable, in words.
     """
 
-    def __init__(self, name: str, prefix: str, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, prefix: str, settings: Mapping[str, str], setting: str, grants: str
+    ) -> None:
         endpoint = settings.get("AWS_ENDPOINT_URL_S3") or settings.get("AWS_ENDPOINT_URL") or ""
         self.name = name
         self.prefix = prefix
+        self._setting = setting
+        self._grants = grants
         self.region = region(settings)
         config: S3Config = {"region": self.region}
         if endpoint:
@@ -154,7 +159,7 @@ class Bucket:
         except FileNotFoundError as error:
             if _Fault.of(error).code == "NoSuchBucket":
                 raise NoSuchBucket(
-                    f"There is no bucket '{self.name}'. Name one that there is, or make it."
+                    f"There is no bucket '{self.name}'. Set {self._setting} to one that there is, or make it."
                 ) from error
             raise FileNotFoundError(f"There is no '{key}' in {self}.") from error
         except PreconditionError as error:
@@ -182,7 +187,10 @@ class Bucket:
         if fault.code == "InvalidObjectState":
             return AccessDenied(f"'{key}' in {self} is archived. Restore it first.")
         if fault.status == 403:
-            return AccessDenied(f"{self} denies this service access to '{key}' ({fault.code}).")
+            return AccessDenied(
+                f"{self} denies this service access to '{key}' ({fault.code}). Check the key, and grant "
+                f"{self._grants}: without s3:ListBucket, S3 says the same of objects that are not there."
+            )
         if fault.status in (429, 503) or fault.code in _SLOWER:
             return RateLimited(f"{self} asks for fewer requests ({fault.code or fault.status}).")
         if 400 <= fault.status < 500:

@@ -39,7 +39,8 @@ class S3Source(Source):
         name, prefix = settings.get("S3_BUCKET", ""), settings.get("S3_PREFIX", "").strip("/")
         if not name:
             return cls(None)
-        return cls(Bucket(name, prefix, settings), _file_store_within(name, prefix, settings))
+        bucket = Bucket(name, prefix, settings, "S3_BUCKET", "s3:GetObject and s3:ListBucket")
+        return cls(bucket, _file_store_within(name, prefix, settings))
 
     async def pin(self, ref: str) -> SourcePin:
         if self._bucket is None:
@@ -72,9 +73,9 @@ class S3Source(Source):
         except OtherVersion as error:
             raise self._changed(pin) from error
         except AccessDenied as error:
-            raise CredentialsRefused(f"{error.message} {_GRANT} Then resume.") from error
+            raise CredentialsRefused(f"{error.message} Then resume.") from error
         except NoSuchBucket as error:
-            raise PauseNeeded(f"{error.message} Set S3_BUCKET and resume.") from error
+            raise PauseNeeded(f"{error.message} Then resume.") from error
 
     def _changed(self, pin: SourcePin) -> SourceChanged:
         return SourceChanged(
@@ -105,18 +106,14 @@ async def _at_the_door(bucket: Bucket, ref: str) -> Found:
             f"There is no object '{ref}' in {bucket}. Upload it there, or name one that is there by its key."
         ) from error
     except AccessDenied as error:
-        raise SourceForbidden(f"{error.message} {_GRANT}") from error
+        raise SourceForbidden(error.message) from error
     except NoSuchBucket as error:
-        raise NotConfigured(f"{error.message} S3_BUCKET names it.") from error
+        raise NotConfigured(error.message) from error
 
 
 _NO_BUCKET = (
     "No bucket is configured. Set S3_BUCKET to read from S3, or USE_LOCAL_FILES=true to read from "
     "LOCAL_FILES_DIR."
-)
-_GRANT = (
-    "Check the key, and grant this service s3:GetObject on it (and s3:ListBucket, without which S3 says "
-    "the same of objects that are not there)."
 )
 
 

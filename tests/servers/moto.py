@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
@@ -74,6 +75,7 @@ def running(folder: Path) -> Iterator[Moto]:
     with said.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-c", _SERVE],
+            env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "50"},  # short pages, so that they are turned
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
         )  # fmt: skip
     with process:
