@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.servers.metabase import metabase as metabase
+from tests.servers.metabase import metabase_server as metabase_server
 from tests.servers.moto import moto as moto
 
 # CI looks at the same examples each time: a red run is about the change. Elsewhere each run finds new ones.
