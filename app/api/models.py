@@ -131,6 +131,10 @@ class ProcessRequest(Origin):
         None,
         description="Repaired rows of that ended task; options that are not given are as in it.",
     )
+    allow_row_cap: bool = Field(
+        False,
+        description="For `metabase`: exactly 2,000, 10,000 or 1,048,575 rows are all there are, not a cut.",
+    )
 
     def as_task(self, settings: Settings) -> TaskRequest:
         source, ref = self.place(settings)
@@ -152,6 +156,7 @@ class ProcessRequest(Origin):
             end_date=self.end_date,
             date_format=self.date_format,
             parent_id=self.parent_id,
+            allow_row_cap=self.allow_row_cap,
         )
 
 

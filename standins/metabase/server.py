@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
                     state.sessions.clear()
                 case _:
                     raise ValueError("no such control")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, csv.Error) as error:
             self._json(400, {"error": str(error)})
             return
         self._json(200, {})
@@ -187,6 +188,8 @@ class Handler(BaseHTTPRequestHandler):
         question = Question(number, asked.get("name", f"Question {number}"), self._body.decode())
         if "rows" in asked:
             question = replace(question, generated=int(asked["rows"]))
+        for _ in question.rows() if question.generated is None else ():
+            continue  # a table that is none is refused here
         return replace(question, forbidden="forbidden" in asked, archived="archived" in asked)
 
     def _set(self, given: dict[str, Any]) -> None:

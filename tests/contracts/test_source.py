@@ -7,26 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from rowvec.errors import SourceChanged, SourceForbidden, SourceNotFound
+from rowvec import sources
+from rowvec.errors import SourceChanged, SourceDamaged, SourceForbidden, SourceNotFound
 from rowvec.filestores.folder import FolderStore
-from rowvec.sources.base import Source
+from rowvec.model import SourcePin
+from rowvec.sources.base import ExportedSource, Source
 from rowvec.sources.local import LocalSource
+from rowvec.sources.metabase import MetabaseSource
 from rowvec.sources.s3 import S3Source
 from rowvec.sources.upload import UploadSource
+from tests.servers.metabase import Metabase
 from tests.servers.moto import Moto
 
 pytestmark = pytest.mark.anyio
 
 DATA = bytes(range(256)) * 5
+TABLE = b"id,text\n" + b"".join(b'%d,"some text, and\nmore"\n' % n for n in range(45))
+TABLE += b"last,%b\n" % (b"x" * (len(DATA) - len(TABLE) - len(b"last,\n")))
+assert len(TABLE) == len(DATA)
 
 
 @dataclass
 class Case:
-    """A source that holds DATA as `ref`; `put` replaces it, None removes it."""
+    """A source that holds `data` as `ref`; `put` replaces it, None removes it."""
 
     source: Source
     ref: str
     put: Callable[[bytes | None], None]
+    data = DATA
+
+    async def pinned(self) -> SourcePin:
+        """A pin to read by."""
+        return await self.source.pin(self.ref)
+
+    async def spoil(self, data: bytes | None) -> None:
+        """Change, or take away, what has been pinned."""
+        self.put(data)
 
 
 @dataclass
@@ -68,31 +84,63 @@ def s3(folder: Path, request: pytest.FixtureRequest) -> Case:
     return Case(S3Source.open({**moto.settings, "S3_BUCKET": bucket}, files), "tables/it.csv", put)
 
 
-@pytest.fixture(params=[local, upload, s3])
+@dataclass
+class ExportedCase(Case):
+    """A source that is exported into the store `files` before it is read."""
+
+    source: ExportedSource
+    files: FolderStore
+    copies: int = 0
+    data = TABLE
+
+    async def pinned(self) -> SourcePin:
+        self.copies += 1
+        pin, name = await self.source.pin(self.ref), f"tasks/t/export-{self.copies}.csv"
+        return replace(
+            pin, version=name, size=await self.files.write_stream(name, self.source.export(pin, False))
+        )
+
+    async def spoil(self, data: bytes | None) -> None:
+        name = f"tasks/t/export-{self.copies}.csv"
+        await (self.files.delete(name) if data is None else self.files.write(name, data))
+
+
+def metabase(folder: Path, request: pytest.FixtureRequest) -> Case:
+    server: Metabase = request.getfixturevalue("metabase")
+    files = FolderStore.open(f"file://{folder}/store", {})
+
+    def put(data: bytes | None) -> None:
+        server.forget(42) if data is None else server.ask(42, data)
+
+    return ExportedCase(MetabaseSource.open(server.settings, files), "42", put, files)
+
+
+@pytest.fixture(params=[local, upload, s3, metabase])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     made: Case = request.param(tmp_path, request)
-    made.put(DATA)
+    made.put(made.data)
     return made
 
 
 async def test_a_pin_names_one_version(case: Case) -> None:
     """A pin gives the source's kind, name and size, and is the same while nothing changes."""
-    pin = await case.source.pin(case.ref)
-    assert (pin.ref, pin.size) == (case.ref, len(DATA))
-    assert pin.kind == type(case.source).__module__.rpartition(".")[2]
-    assert pin == await case.source.pin(case.ref)
+    pin = await case.pinned()
+    assert (pin.ref, pin.size) == (case.ref, len(case.data))
+    assert pin.kind in sources.TABLE
+    assert type(case.source).__module__.startswith(f"rowvec.sources.{pin.kind}")
+    assert await case.source.pin(case.ref) == await case.source.pin(case.ref)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 1280), (0, 1), (7, 300), (1279, 1280), (1270, 9999), (5, 5)])
 async def test_exact_ranges(case: Case, start: int, end: int) -> None:
     """A read gives exactly the bytes asked for, up to the source's end."""
-    pin = await case.source.pin(case.ref)
-    assert await case.source.read(pin, start, end) == DATA[start:end]
+    pin = await case.pinned()
+    assert await case.source.read(pin, start, end) == case.data[start:end]
 
 
 async def test_reading_past_the_end_gives_nothing(case: Case) -> None:
     """A range that begins at or after the end is empty."""
-    pin = await case.source.pin(case.ref)
+    pin = await case.pinned()
     assert await case.source.read(pin, 1280, 1290) == b""
     assert await case.source.read(pin, 2000, 2010) == b""
 
@@ -103,25 +151,29 @@ async def test_reading_past_the_end_gives_nothing(case: Case) -> None:
 @pytest.mark.parametrize(("start", "end"), [(0, 10), (1200, 1280), (3, 3)])
 async def test_a_changed_source_is_noticed(case: Case, after: bytes | None, start: int, end: int) -> None:
     """Once the source is gone or of another size, no range of the pinned version is given out."""
-    pin = await case.source.pin(case.ref)
-    case.put(after)
+    pin = await case.pinned()
+    await case.spoil(after)
     with pytest.raises(SourceChanged, match=case.ref):
         await case.source.read(pin, start, end)
 
 
 async def test_a_new_version_has_a_new_pin(case: Case) -> None:
     """After a change, pinning again gives another version, which can be read."""
-    old = await case.source.pin(case.ref)
-    case.put(b"new")
-    new = await case.source.pin(case.ref)
+    old = await case.pinned()
+    case.put(b"new\n")
+    new = await case.pinned()
     assert new.version != old.version
-    assert await case.source.read(new, 0, 10) == b"new"
+    assert await case.source.read(new, 0, 10) == b"new\n"
 
 
 async def test_an_empty_source_is_one(case: Case) -> None:
-    """A source of no bytes can be pinned and read."""
+    """A source of no bytes can be pinned and read; an export of none is no table."""
     case.put(b"")
-    pin = await case.source.pin(case.ref)
+    if isinstance(case, ExportedCase):
+        with pytest.raises(SourceDamaged, match="without so much as a header"):
+            await case.pinned()
+        return
+    pin = await case.pinned()
     assert (pin.size, await case.source.read(pin, 0, 10)) == (0, b"")
 
 
