@@ -8,13 +8,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from rowvec.errors import LeaseLost, RequestRefused, RetryLater, SourceDamaged, TaskFailed
+from rowvec.errors import LeaseLost, RequestRefused, SourceDamaged, TaskFailed
 from rowvec.intake import closed, wished
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.model import SourcePin, Task, TaskSpec
 from rowvec.retry import outlast
-from rowvec.sources.base import ExportedSource
+from rowvec.sources.base import BrokeOff, ExportedSource
 
 EXPORTS = 3
 """How often one claim lets an export begin that then breaks off midway."""
@@ -77,18 +77,16 @@ class _Attempt:
 
     async def write(self, name: str) -> int:
         """The size of the export, once it is whole in the file store."""
-        self._begun = False
         try:
             async with aclosing(self._blocks()) as blocks:
                 return await self._machine.files.write_stream(name, self._machine.disk.watched(blocks))
-        except RetryLater as error:
-            self._broken_off += self._begun
-            if self._broken_off >= EXPORTS:
-                raise SourceDamaged(
-                    f"The export broke off {EXPORTS} times. The last time: {error.message} "
-                    "Then retry the task."
-                ) from error
-            raise
+        except BrokeOff as error:
+            self._broken_off += 1
+            if self._broken_off < EXPORTS:
+                raise
+            raise SourceDamaged(
+                f"The export broke off {EXPORTS} times. The last time: {error.message} Then retry the task."
+            ) from error
 
     async def _blocks(self) -> AsyncGenerator[bytes]:
         """The table, for as long as this claim holds and nobody holds the task."""
@@ -96,7 +94,6 @@ class _Attempt:
         size = 0
         async with aclosing(self._source.export(spec.source, wished(spec).allow_row_cap)) as blocks:
             while (block := await self._next(blocks)) is not None:
-                self._begun = True
                 size += len(block)
                 if size > most:
                     raise SourceDamaged(

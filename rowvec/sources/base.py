@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 
-from rowvec.errors import SourceChanged
+from rowvec.errors import SourceChanged, Unavailable
 from rowvec.filestores.base import FileStore
 from rowvec.model import SourcePin
 
@@ -34,6 +34,10 @@ class Source(ABC):
         """
 
 
+class BrokeOff(Unavailable):
+    """A table that had begun to come ended before it was whole. It may come whole another time."""
+
+
 class ExportedSource(Source):
     """A source that gives a table only whole, and another one each time it is asked.
 
@@ -50,7 +54,7 @@ class ExportedSource(Source):
         """The table as CSV in UTF-8, in blocks of some MiB. They count only if it ends without an error.
 
         `allow_row_cap` takes a number of rows at which the provider is known to cut for a true one.
-        Raises RetryLater for what may pass (also where it breaks off midway), PauseNeeded, SourceChanged
+        Raises RetryLater for what may pass (BrokeOff where it ended midway), PauseNeeded, SourceChanged
         where `ref` is gone, and SourceDamaged where what came is no table, or not all of it.
         """
 

@@ -24,6 +24,7 @@ from rowvec.errors import (
     TaskFailed,
     Unavailable,
 )
+from rowvec.sources.base import BrokeOff
 
 ANSWER_SECONDS = 10.0
 """How long Metabase may take to say whether a question is there: somebody waits at the door."""
@@ -83,13 +84,16 @@ class Client:
         async with self._http(seconds) as http:
             try:
                 answer = await self._answer(http, method, path, body)
-                if answer.is_success:
-                    yield answer
-                    return
-                await answer.aread()
+                if not answer.is_success:
+                    await answer.aread()
             except httpx2.TransportError as error:
-                raise self._lost(error) from error
-        raise self._refusal(answer, question)
+                raise Unavailable(f"{self} does not answer: {_why(error)}.") from error
+            if not answer.is_success:
+                raise self._refusal(answer, question)
+            try:
+                yield answer
+            except httpx2.TransportError as error:
+                raise BrokeOff(f"The answer of {self} broke off: {_why(error)}.") from error
 
     async def _answer(self, http: httpx2.AsyncClient, method: str, path: str, body: Any) -> Response:
         answer = await self._sent(http, method, path, body)
@@ -144,12 +148,6 @@ class Client:
     def _no_metabase(self) -> NotConfigured:
         return NotConfigured(f"{self} does not answer as a Metabase does. Set METABASE_URL to one.")
 
-    def _lost(self, error: httpx2.TransportError) -> Unavailable:
-        why = str(error) or type(error).__name__
-        if isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError)):
-            return Unavailable(f"The connection to {self} broke off: {why}.")
-        return Unavailable(f"{self} does not answer: {why}.")
-
     def _refusal(self, answer: Response, question: str) -> Exception:
         """The one place where Metabase's statuses become the machine's errors."""
         status, said = answer.status_code, answer.text.strip()[:_SAID]
@@ -176,6 +174,10 @@ class Client:
                     "Set METABASE_URL to the address itself."
                 )
         return TaskFailed(f"{self} refuses question {question} with {status}: {said}")
+
+
+def _why(error: httpx2.TransportError) -> str:
+    return str(error) or type(error).__name__
 
 
 def _object(body: bytes) -> dict[str, Any]:

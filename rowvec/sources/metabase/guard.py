@@ -31,6 +31,7 @@ class Guard:
         self._framer = Framer(b",", _LONGEST_RECORD)
         self._tail = b""
         self._records = 0
+        self._first_bad: int | None = None
         self._begun = False
 
     def see(self, block: bytes) -> None:
@@ -40,17 +41,18 @@ class Guard:
             self._check_beginning(block.lstrip(b"\xef\xbb\xbf \t\r\n"))
         view = memoryview(block)
         for start in range(0, len(block), _FRAME_BYTES):
-            self._records += len(self._framer.feed(view[start : start + _FRAME_BYTES], False))
+            self._count(self._framer.feed(view[start : start + _FRAME_BYTES], False))
         self._tail = (self._tail + block)[-_TAIL_BYTES:]
 
     def end(self) -> None:
         """All has been seen. Raises SourceDamaged unless it is a whole table."""
         last = self._framer.feed(b"", True)
-        self._records += len(last)
-        self._check_errors()
+        self._count(last)
+        whole = max((self._records if self._first_bad is None else self._first_bad + 1) - 2, 0)
+        self._check_errors(whole)
         if not self._begun:
             raise self._damaged("is empty, without so much as a header")
-        self._check_last_record(last)
+        self._check_last_record(last, whole)
         rows = self._records - 1
         if rows in CAPS and not self._allow_row_cap:
             raise self._damaged(
@@ -59,6 +61,11 @@ class Guard:
                 "smaller ones"
             )
 
+    def _count(self, frames: Frames) -> None:
+        if frames.bad and self._first_bad is None:
+            self._first_bad = self._records + min(frames.bad)
+        self._records += len(frames)
+
     def _check_beginning(self, block: bytes) -> None:
         if block.startswith(b"{"):
             said = _message(_error_at_the_end(block.rstrip()) or {})
@@ -66,18 +73,16 @@ class Guard:
         if block.startswith(b"<"):
             raise self._damaged("is a web page in place of a table. Is METABASE_URL right?")
 
-    def _check_errors(self) -> None:
+    def _check_errors(self, whole: int) -> None:
         error = _error_at_the_end(self._tail.rstrip())
         if error is not None:
-            raise self._damaged(
-                f"broke off after {max(self._records - 2, 0):,} rows with an error{_message(error)}"
-            )
+            raise self._damaged(f"broke off after {whole:,} rows with an error{_message(error)}")
 
-    def _check_last_record(self, last: Frames) -> None:
+    def _check_last_record(self, last: Frames, whole: int) -> None:
         if last.bad or not self._tail.endswith((b"\n", b"\r")):
             raise self._damaged(
-                f"ends in the middle of a record, after {max(self._records - 2, 0):,} whole rows: it was cut "
-                "off. Most likely a time-out; make the question smaller, or raise it"
+                f"ends in the middle of a record, after {whole:,} whole rows: it was cut off. "
+                "Most likely a time-out; make the question smaller, or raise it"
             )
 
     def _damaged(self, what: str) -> SourceDamaged:

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 
 from httpx2 import Response
 
-from rowvec.errors import SourceDamaged, Unavailable
+from rowvec.errors import SourceDamaged
+from rowvec.sources.base import BrokeOff
 
 PIECE_BYTES = 1 << 20
 BLOCK_BYTES = 4 << 20
@@ -20,7 +21,7 @@ async def received(answer: Response) -> AsyncGenerator[bytes]:
 
     An HTTP client does not notice where a gzip stream lacks its end, and Metabase's own time-out leaves
     it out under a 200: what tells a whole body from a cut one is the stream's trailer, or, where it is not
-    packed, that it says where it ends. Raises Unavailable where it broke off, and SourceDamaged where
+    packed, that it says where it ends. Raises BrokeOff where it did, and SourceDamaged where
     nothing tells; the transport's own errors pass.
     """
     if answer.headers.get("content-encoding", "").lower() == "gzip":
@@ -57,15 +58,15 @@ async def _unpacked(answer: Response) -> AsyncGenerator[bytes]:
             try:
                 text = await asyncio.to_thread(unpacker.decompress, piece, BLOCK_BYTES)
             except zlib.error as error:
-                raise Unavailable(f"The export is damaged after {taken:,} bytes: {error}.") from error
+                raise BrokeOff(f"The export is damaged after {taken:,} bytes: {error}.") from error
             piece = unpacker.unconsumed_tail
             taken += len(text)
             yield text
         if unpacker.unused_data:
             raise SourceDamaged(f"Something follows the end of the export, after {taken:,} bytes.")
     if not unpacker.eof:
-        raise Unavailable(
+        raise BrokeOff(
             f"Metabase cut the export off after {taken:,} bytes, and said nothing: most likely a time-out, "
             "of its query, its server (MB_JETTY_ASYNC_RESPONSE_TIMEOUT) or a proxy. Raise it, or make the "
-            "question smaller"
+            "question smaller."
         )
