@@ -1,0 +1,1 @@
+"""Servers that behave like the providers this service talks to, to test and measure without an account."""

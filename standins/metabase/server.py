@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,20 +19,20 @@ from standins.metabase.state import State
 
 
 class Server(ThreadingHTTPServer):
-    """Listens from the moment it is made."""
+    """Answers on a socket that listens already."""
 
     daemon_threads = True
-    request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], state: State) -> None:
-        super().__init__(address, Handler)
+    def __init__(self, listener: socket.socket, state: State) -> None:
+        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
         self.state = state
 
-
-def serve(host: str, port: int, state: State) -> Server:
-    """A server that listens; `serve_forever` answers."""
-    state.reset()
-    return Server((host, port), state)
+    @property
+    def url(self) -> str:
+        host, port = self.socket.getsockname()[:2]
+        return f"http://{host}:{port}"
 
 
 class _HungUp(Exception):
@@ -155,32 +156,44 @@ class Handler(BaseHTTPRequestHandler):
     # Control
 
     def _control(self, parts: list[str]) -> None:
-        state = self.server.state
         try:
-            match (self.command, parts):
-                case ("GET", ["counters"]):
-                    self._json(200, dict(state.counters))
-                    return
-                case ("POST", ["reset"]):
-                    state.reset()
-                case ("POST", ["faults"]):
-                    state.faults.add(Fault.of(self._given()))
-                case ("DELETE", ["faults"]):
-                    state.faults.clear()
-                case ("PUT", ["questions", number]):
-                    state.questions[int(number)] = self._question(int(number))
-                case ("DELETE", ["questions", number]):
-                    state.questions.pop(int(number), None)
-                case ("POST", ["settings"]):
-                    self._set(self._given())
-                case ("DELETE", ["sessions"]):
-                    state.sessions.clear()
-                case _:
-                    raise ValueError("no such control")
+            answer = self._steered(parts)
         except (ValueError, TypeError, csv.Error) as error:
-            self._json(400, {"error": str(error)})
-            return
-        self._json(200, {})
+            self._json(400, {"detail": str(error)})
+        else:
+            self._json(200, answer)
+
+    def _steered(self, parts: list[str]) -> dict[str, Any]:
+        state = self.server.state
+        match (self.command, parts):
+            case ("GET", ["counters"]):
+                return dict(state.counters)
+            case ("GET", ["settings"]):
+                return state.settings
+            case ("POST", ["settings"]):
+                state.set(self._given())
+                return state.settings
+            case ("POST", ["reset"]):
+                state.reset()
+            case ("POST", ["faults"]):
+                state.faults.add(Fault.of(self._given()))
+            case ("DELETE", ["faults"]):
+                state.faults.clear()
+            case ("DELETE", ["sessions"]):
+                state.sessions.clear()
+            case (_, ["questions", number]):
+                self._arrange(int(number))
+            case _:
+                raise ValueError("there is no such desk")
+        return {}
+
+    def _arrange(self, number: int) -> None:
+        """PUT makes or replaces a question, DELETE forgets it."""
+        questions = self.server.state.questions
+        if self.command == "PUT":
+            questions[number] = self._question(number)
+        else:
+            questions.pop(number, None)
 
     def _question(self, number: int) -> Question:
         """The table is the CSV in the body; or `?rows=N` makes one up. Also `?forbidden=1`, `?archived=1`."""
@@ -191,12 +204,6 @@ class Handler(BaseHTTPRequestHandler):
         for _ in question.rows() if question.generated is None else ():
             continue  # a table that is none is refused here
         return replace(question, forbidden="forbidden" in asked, archived="archived" in asked)
-
-    def _set(self, given: dict[str, Any]) -> None:
-        for name, value in given.items():
-            if name not in ("gzip", "row_cap", "status", "api_key", "username", "password"):
-                raise ValueError(f"there is no setting {name}")
-            setattr(self.server.state, name, value)
 
     # Answers
 

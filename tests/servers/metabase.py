@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "mb_key-of-the-tests"
 USERNAME, PASSWORD = "ann@example.com", "password-of-the-tests"
+SETTINGS = {
+    "api_key": API_KEY,
+    "username": USERNAME,
+    "password": PASSWORD,
+    "gzip": True,
+    "row_cap": 1_048_575,
+    "status": 200,
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Metabase:
 
     def reset(self) -> None:
         self._control("POST", "reset")
-        self.set(api_key=API_KEY, username=USERNAME, password=PASSWORD)
+        self.set(**SETTINGS)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -71,20 +80,17 @@ class Metabase:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Metabase]:
-    """A stand-in until the block ends; what it says is in `folder`."""
-    said = folder / "metabase.txt"
-    with said.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "standins.metabase", "--ends-with-stdin"],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
-        )  # fmt: skip
+    """A stand-in until the block ends; what it says is in `folder`. Its socket listens before it does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        fd, port = listener.fileno(), listener.getsockname()[1]
+        with (folder / "metabase.txt").open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "standins.metabase", "--supervised", "--fd", str(fd)],
+                cwd=ROOT, stdin=subprocess.PIPE, stderr=stderr, pass_fds=(fd,),
+            )  # fmt: skip
     with process:
         try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            if not url:
-                raise RuntimeError(f"the stand-in did not start:\n{said.read_text()}")
-            yield Metabase(url)
+            yield Metabase(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
 
