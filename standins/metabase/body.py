@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +21,8 @@ def blocks(records: Iterable[bytes], fault: Fault | None, packed: bool) -> Itera
     sent = _packed(given, fault) if packed else given
     if fault is not None and fault.kind in ("truncate", "close"):
         sent = _cut(sent, fault.after)
+    if fault is not None and fault.kind == "slow" and fault.after:
+        sent = _stalled(sent, fault)
     return sent
 
 
@@ -63,6 +66,15 @@ def _packed(given: Iterator[bytes], fault: Fault | None) -> Iterator[bytes]:
         yield packer.compress(block) + packer.flush(zlib.Z_SYNC_FLUSH)
     if fault is None or fault.kind != "truncate":
         yield packer.flush()
+
+
+def _stalled(given: Iterator[bytes], fault: Fault) -> Iterator[bytes]:
+    left = fault.after
+    for block in given:
+        if 0 < left <= len(block):
+            time.sleep(fault.seconds)
+        left -= len(block)
+        yield block
 
 
 def _cut(given: Iterator[bytes], after: int) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ class Fault:
     error_inside: after `after` bytes of the table, JSON follows that says what failed.
     error_instead: that JSON under a 200, and no table.
     no_end: a whole reply that does not say where it ends, as an old proxy gives it.
-    slow: `seconds` pass before the first byte.
+    slow: `seconds` pass before the answer, or, where `after` is given, after so many bytes of it.
     """
 
     kind: Kind

@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         """True where the fault was the whole answer."""
         if fault is None:
             return False
-        if fault.kind == "slow":
+        if fault.kind == "slow" and not fault.after:
             time.sleep(fault.seconds)
         if fault.kind != "status":
             return False
