@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     embedder: str = "local"
     vector_store_url: str = ""
     file_store_url: str = ""
-    use_local_files: bool = True
+    use_local_files: bool | None = None
     local_files_dir: Path = Path("test_data/csv_files")
     s3_bucket: str = ""
     metabase_url: str = ""
@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     @property
     def data(self) -> Path:
         return self.data_dir.expanduser().absolute()
+
+    @property
+    def reads_local_files(self) -> bool:
+        """Does `s3_csv` read from LOCAL_FILES_DIR? Unless told, as long as there is no bucket."""
+        return not self.s3_bucket if self.use_local_files is None else self.use_local_files
 
     @property
     def limits(self) -> Limits:

@@ -66,6 +66,11 @@ async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
     Raises what submit raises, and what Source.read raises.
     """
     spec = await prepare_spec(machine, request)
+    if spec.wish is not None:
+        raise NotConfigured(
+            "Estimates of tables that must be exported first come in a later version. Export the table "
+            "and estimate the file, or submit it as it is."
+        )
     if spec.dialect.copied:
         raise NotConfigured(
             "Estimates of compressed sources, and of encodings other than UTF-8, come in a later version. "

@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pydantic import TypeAdapter
+
 from rowvec import repair
 from rowvec.dates import DateWindow
-from rowvec.errors import InvalidRequest, WrongState
+from rowvec.errors import InvalidRequest, SourceDamaged, WrongState
 from rowvec.header import Header, read_header
 from rowvec.ledgers.base import Submitted
 from rowvec.machine import Limits, Machine
 from rowvec.metadata import TYPES, infer_types
-from rowvec.model import PlannedChunk, SourcePin, TaskSpec
+from rowvec.model import Dialect, PlannedChunk, SourcePin, TaskSpec
 from rowvec.reader import read_rows
 from rowvec.records import frame
-from rowvec.sources.base import Source
+from rowvec.sources.base import ExportedSource, Source
 from rowvec.spool import beginning
 from rowvec.text import Template
 
@@ -48,11 +50,16 @@ class TaskRequest:
     end_date: str | None = None
     date_format: str | None = None
     parent_id: str | None = None
+    allow_row_cap: bool = False
+
+
+_REQUEST: TypeAdapter[TaskRequest] = TypeAdapter(TaskRequest)
 
 
 async def submit(machine: Machine, request: TaskRequest, idempotency_key: str | None = None) -> Submitted:
     """Pin the source, check the request against its header, and record the task.
 
+    A table that must be exported first is not looked at: whoever plans closes the spec then.
     Raises RequestRefused (what the caller can mend), SourceDamaged (the header is no header) or
     Unavailable; then nothing was recorded.
     """
@@ -67,7 +74,10 @@ async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
     request = _inherited(request, parent) if parent else request
     _check_fields(request)
     source = machine.source(request.source)
+    _check_export_fields(request, isinstance(source, ExportedSource))
     pin = await source.pin(request.ref)
+    if isinstance(source, ExportedSource):
+        return _open(machine, request, pin)
     header, types = await _look(source, pin, request, machine.limits)
     spec = _spec(machine, request, pin, header, types)
     if parent:
@@ -75,13 +85,46 @@ async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
     return spec
 
 
+def _open(machine: Machine, request: TaskRequest, pin: SourcePin) -> TaskSpec:
+    """A spec that waits for its table, with the request."""
+    spec = _spec(machine, request, pin, Header((), 0, 1, Dialect()), {})
+    return replace(spec, wish=_REQUEST.dump_json(request).decode())
+
+
+def wished(spec: TaskSpec) -> TaskRequest:
+    """The request that an open spec carries."""
+    return _REQUEST.validate_json(spec.wish or "{}")
+
+
+async def closed(machine: Machine, spec: TaskSpec, source: Source) -> TaskSpec:
+    """An open spec with what its table tells, now that it is pinned.
+
+    Raises what `submit` would have raised for the same table at the door.
+    """
+    request = replace(wished(spec), delimiter=",")
+    header, types = await _look(source, spec.source, request, machine.limits)
+    if header.dialect.copied:
+        raise SourceDamaged("The export is not plain UTF-8.")
+    found = _spec(machine, request, spec.source, header, types)
+    return replace(
+        found,
+        chunk_size=spec.chunk_size,
+        max_record_bytes=spec.max_record_bytes,
+        embedder=spec.embedder,
+        model=spec.model,
+        dimension=spec.dimension,
+    )
+
+
 async def _parent(machine: Machine, request: TaskRequest) -> TaskSpec | None:
-    """Raises UnknownTask, and WrongState for one that may still reject rows."""
+    """Raises UnknownTask, and WrongState for one that may still reject rows, or never had any."""
     if request.parent_id is None:
         return None
     task = await machine.ledger.task(request.parent_id)
     if not task.state.ended:
         raise WrongState(f"Task {task.id} has not ended. Send repaired rows in when it has.")
+    if task.spec.wish is not None:
+        raise WrongState(f"Task {task.id} ended before its table was there: it has no rows to repair.")
     return task.spec
 
 
@@ -133,6 +176,15 @@ def _check_fields(request: TaskRequest) -> None:
             f"The types of {_listed(wrong)} must be one of {_listed(TYPES)}.", "metadata_types"
         )
     DateWindow(request.start_date, request.end_date, request.date_format)
+
+
+def _check_export_fields(request: TaskRequest, exported: bool) -> None:
+    """What goes with files only, and what with exports only. Raises InvalidRequest."""
+    if request.allow_row_cap and not exported:
+        raise InvalidRequest("allow_row_cap goes with data_source 'metabase'.", "allow_row_cap")
+    for name in ("delimiter", "encoding", "parent_id") if exported else ():
+        if getattr(request, name) is not None:
+            raise InvalidRequest(f"{name} goes with files, not with an export.", name)
 
 
 async def _look(

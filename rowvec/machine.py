@@ -49,6 +49,7 @@ class Machine:
     governor: Governor = field(default_factory=Governor)
     kept: Kept[Job] = field(default_factory=Kept)
     disk: Disk = field(default_factory=Disk)
+    _sources: dict[str, Source] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def open(cls, settings: Mapping[str, str], limits: Limits) -> Machine:
@@ -80,14 +81,16 @@ class Machine:
         )
 
     def source(self, kind: str) -> Source:
-        """The source of that kind. Raises NotConfigured where this service has none."""
+        """The source of that kind, opened once. Raises NotConfigured where this service has none."""
+        if kind in self._sources:
+            return self._sources[kind]
         if kind not in sources.TABLE and ":" not in kind:
             raise NotConfigured(
                 f"The source '{kind}' is not configured on this service. "
                 f"Configured here: {', '.join(sorted(sources.TABLE))}."
             )
         backend: type[Source] = load("source", sources.TABLE, kind)
-        return backend.open(self.settings, self.files)
+        return self._sources.setdefault(kind, backend.open(self.settings, self.files))
 
     async def close(self) -> None:
         await self.store.close()

@@ -92,6 +92,8 @@ class Dialect:
 class TaskSpec:
     """All that a task depends on, pinned when it is submitted and never changed after.
 
+    Only where the table must be exported first is the spec open: `wish` is the request, in JSON, and what
+    only the table can tell is empty. Whoever plans closes it, once; then `wish` is None.
     `data_start` is the byte offset of the first record after the header, `data_line` its 1-based
     physical line. `types` maps each metadata column to `string`, `number` or `bool`.
     `embedder` names the backend; `model` and `dimension` what it must still be when work is done.
@@ -119,6 +121,7 @@ class TaskSpec:
     end_date: str | None = None
     date_format: str | None = None
     parent_id: str | None = None
+    wish: str | None = None
 
     def to_json(self) -> str:
         return _SPEC.dump_json(self).decode()

@@ -93,11 +93,15 @@ async def _record(
     number = _claimed_chunk(lease).plan.number
     files = manifest.chunk_files(claim.task.id, number, claim.fence, bool(landed), bool(notes))
     if files.manifest:
-        await machine.files.write(files.manifest, await asyncio.to_thread(_manifest_of, landed))
+        await _write(machine, lease, files.manifest, await asyncio.to_thread(_manifest_of, landed))
     if files.rejected:
         ordered = sorted(notes, key=lambda note: note.row)
-        await machine.files.write(files.rejected, rejected.encode(ordered))
+        await _write(machine, lease, files.rejected, rejected.encode(ordered))
     return files
+
+
+async def _write(machine: Machine, lease: Lease, name: str, data: bytes) -> None:
+    await outlast(lease, lambda: machine.files.write(name, data))
 
 
 def _manifest_of(landed: Sequence[Entry]) -> bytes:

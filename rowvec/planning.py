@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rowvec.export import ensure_export
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.model import PlannedChunk, Totals
@@ -21,8 +22,9 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
     task, fence = lease.claim.task, lease.claim.fence
     check_embedder(machine, task.spec)
     await machine.store.prepare(task.spec.namespace, task.spec.dimension)
+    closed = await ensure_export(machine, lease)
     await ensure_copy(machine, lease)
-    source, spec = await opened(machine, task.id, task.spec)
+    source, spec = await opened(machine, task.id, closed)
     batch: list[PlannedChunk] = []
     async for item in plan(source, spec):
         if isinstance(item, Totals):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
 from rowvec.errors import TaskFailed, UnknownTask
+from rowvec.export import drop_exports
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
@@ -48,6 +49,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     await machine.files.write(doubles_name(task.id), encode(losers))
     await machine.ledger.settled(task.id, fence, len(losers), settlement.passages)
     await drop_copy(machine, task)
+    await drop_exports(machine, task)
 
 
 async def _settle_doubles(machine: Machine, lease: Lease, doubles: Sequence[Double]) -> None:

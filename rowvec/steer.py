@@ -5,7 +5,8 @@ from __future__ import annotations
 from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound
 from rowvec.machine import Machine
-from rowvec.model import Flag, Hold, SourcePin, Task, TaskState
+from rowvec.model import Flag, Hold, Task, TaskSpec, TaskState
+from rowvec.sources.base import ExportedSource
 
 
 async def resume(machine: Machine, task_id: str) -> Task:
@@ -24,13 +25,17 @@ async def retry(machine: Machine, task_id: str) -> Task:
     """
     task = await machine.ledger.task(task_id)
     if task.state is TaskState.FAILED:
-        await _same_source(machine, task.spec.source)
+        await _same_source(machine, task.spec)
     return await machine.ledger.flag(task_id, Flag.RETRY)
 
 
-async def _same_source(machine: Machine, pinned: SourcePin) -> None:
+async def _same_source(machine: Machine, spec: TaskSpec) -> None:
+    source, pinned = machine.source(spec.source.kind), spec.source
+    if isinstance(source, ExportedSource) and spec.wish is None:
+        await source.read(pinned, 0, 0)
+        return
     try:
-        current = await machine.source(pinned.kind).pin(pinned.ref)
+        current = await source.pin(pinned.ref)
     except SourceNotFound as error:
         raise SourceChanged(f"'{pinned.ref}' is gone. Put it back, or submit a new task.") from error
     if current.version != pinned.version:

@@ -5,6 +5,9 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.servers.metabase import metabase as metabase
+from tests.servers.metabase import metabase_server as metabase_server
+from tests.servers.moto import moto as moto
 from tests.servers.postgres import postgres_server as postgres_server
 from tests.servers.redis import redis_server as redis_server
 

@@ -16,7 +16,7 @@ from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.machine import Limits, Machine
-from rowvec.model import ChunkFiles, Claim, Counts, Embedding, PlannedChunk, Task, VectorBatch
+from rowvec.model import ChunkFiles, Claim, Counts, Embedding, PlannedChunk, Task, TaskSpec, VectorBatch
 from rowvec.retry import RetryPolicy
 from rowvec.vectorstores.memory import MemoryStore
 from rowvec.worker import Worker
@@ -76,6 +76,10 @@ class WatchedLedger(SqlLedger):
     async def append_chunks(self, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> None:
         self._or_away("append_chunks")
         await super().append_chunks(task_id, fence, chunks)
+
+    async def pinned(self, task_id: str, fence: int, spec: TaskSpec) -> None:
+        self._or_away("pinned")
+        await super().pinned(task_id, fence, spec)
 
     async def commit(self, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles) -> None:
         self._or_away("commit")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.config import Settings
 from rowvec import sources
-from rowvec.errors import InvalidRequest, NotConfigured
+from rowvec.errors import InvalidRequest
 from rowvec.intake import TaskRequest
 
 
@@ -48,7 +48,9 @@ class Origin(Request):
         description="`s3_csv`, `metabase`, `upload`, or another source of this service.", examples=["s3_csv"]
     )
     s3_key: Annotated[Text, Field(min_length=1, max_length=1024)] | None = Field(
-        None, description="For `s3_csv`: the file's name below LOCAL_FILES_DIR.", examples=["sample.csv"]
+        None,
+        description="For `s3_csv`: the object's key, or the file's name below LOCAL_FILES_DIR.",
+        examples=["sample.csv"],
     )
     question_id: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="For `metabase`.")
     file_id: Annotated[Text, Field(min_length=1, max_length=128)] | None = Field(
@@ -60,7 +62,7 @@ class Origin(Request):
     )
 
     def place(self, settings: Settings) -> tuple[str, str]:
-        """The source's kind, and what to read from it. Raises InvalidRequest or NotConfigured."""
+        """The source's kind, and what to read from it. Raises InvalidRequest."""
         if self.file_id is not None and self.data_source != "upload":
             raise InvalidRequest("file_id goes with data_source 'upload'.", "file_id")
         if self.data_source not in NAMED:
@@ -72,12 +74,7 @@ class Origin(Request):
         if self.data_source == "metabase":
             return "metabase", _needed(self.question_id, "question_id", "metabase")
         key = _needed(self.s3_key, "s3_key", "s3_csv")
-        if settings.s3_bucket or not settings.use_local_files:
-            raise NotConfigured(
-                "Reading from S3 comes in a later version. Leave S3_BUCKET empty and set "
-                "USE_LOCAL_FILES=true to read files from LOCAL_FILES_DIR, or upload the file."
-            )
-        return "local", key
+        return ("local" if settings.reads_local_files else "s3"), key
 
 
 def _needed(value: str | int | None, field: str, data_source: str) -> str:
@@ -134,6 +131,10 @@ class ProcessRequest(Origin):
         None,
         description="Repaired rows of that ended task; options that are not given are as in it.",
     )
+    allow_row_cap: bool = Field(
+        False,
+        description="For `metabase`: exactly 2,000, 10,000 or 1,048,575 rows are all there are, not a cut.",
+    )
 
     def as_task(self, settings: Settings) -> TaskRequest:
         source, ref = self.place(settings)
@@ -155,6 +156,7 @@ class ProcessRequest(Origin):
             end_date=self.end_date,
             date_format=self.date_format,
             parent_id=self.parent_id,
+            allow_row_cap=self.allow_row_cap,
         )
 
 

@@ -77,9 +77,10 @@ class WithChildren(BaseModel):
 
 
 class Analysis(BaseModel):
-    """`rows` and the estimate, of what one chunk takes in a worker's memory, are null until planned."""
+    """`rows` and the estimate, of what one chunk takes in a worker's memory, are null until planned,
+    `bytes` until the table is there."""
 
-    bytes: int
+    bytes: int | None
     rows: int | None
     memory_estimate_bytes: int | None
     chunk_size: int
@@ -179,7 +180,8 @@ def _analysis(task: Task) -> Analysis:
     rows = task.rows_planned if task.planned else None
     size, chunk_size = spec.source.size, spec.chunk_size
     memory = None if rows is None else chunk_memory(size, rows, chunk_size, spec.dimension)
-    return Analysis(bytes=size, rows=rows, memory_estimate_bytes=memory, chunk_size=chunk_size)
+    known = size if spec.wish is None else None
+    return Analysis(bytes=known, rows=rows, memory_estimate_bytes=memory, chunk_size=chunk_size)
 
 
 def _outcome(task: Task) -> str | None:

@@ -4,4 +4,5 @@ from rowvec.backends import Backend
 
 TABLE = {
     "file": Backend("rowvec.filestores.folder:FolderStore"),
+    "s3": Backend("rowvec.filestores.s3:S3Store"),
 }

@@ -122,6 +122,14 @@ class Ledger(ABC):
         """
 
     @abstractmethod
+    async def pinned(self, task_id: str, fence: int, spec: TaskSpec) -> None:
+        """The table has been exported: from now on the task's spec is this one. Which submissions are
+        equal is still told by the spec that was submitted.
+
+        Raises LeaseLost as append_chunks does.
+        """
+
+    @abstractmethod
     async def planned(self, task_id: str, fence: int, totals: Totals) -> None:
         """The scan is complete: planning → processing, the lease is let go, then finish_if_done.
 

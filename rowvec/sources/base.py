@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
+from rowvec.errors import SourceChanged, Unavailable
 from rowvec.filestores.base import FileStore
 from rowvec.model import SourcePin
 
@@ -36,3 +37,49 @@ class Source(ABC):
         Raises SourceChanged if the bytes may be other than those that were pinned (also if the
         source is gone or shorter now), and RetryLater for what may pass. Never returns less.
         """
+
+
+class BrokeOff(Unavailable):
+    """A table that had begun to come ended before it was whole. It may come whole another time."""
+
+
+class ExportedSource(Source):
+    """A source that gives a table only whole, and another one each time it is asked.
+
+    So it is exported once, into the file store, and that copy is what is pinned and read. `pin` asks no
+    more than whether `ref` may be exported; its pin has no version and no size. Whoever exports names the
+    copy in `version` and gives its `size`.
+    """
+
+    def __init__(self, files: FileStore) -> None:
+        self._files = files
+
+    @abstractmethod
+    def export(self, pin: SourcePin, allow_row_cap: bool) -> AsyncGenerator[bytes]:
+        """The table as CSV in UTF-8, in blocks of some MiB. They count only if it ends without an error.
+
+        `allow_row_cap` takes a number of rows at which the provider is known to cut for a true one.
+        Raises RetryLater for what may pass (BrokeOff where it ended midway), PauseNeeded, SourceChanged
+        where `ref` is gone, and SourceDamaged where what came is no table, or not all of it.
+        """
+
+    async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
+        if await self._files.size(pin.version) != pin.size:
+            raise _gone(pin)
+        end = min(end, pin.size)
+        if start >= end:
+            return b""
+        try:
+            data = await self._files.read(pin.version, start, end)
+        except FileNotFoundError as error:
+            raise _gone(pin) from error
+        if len(data) != end - start:
+            raise _gone(pin)
+        return data
+
+
+def _gone(pin: SourcePin) -> SourceChanged:
+    return SourceChanged(
+        f"The export of {pin.kind} '{pin.ref}', '{pin.version}' in the file store, is gone or is not the one "
+        "that was planned. Submit it again."
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,32 +14,56 @@ from rowvec import filestores
 from rowvec.backends import load, scheme
 from rowvec.errors import InvalidRequest, NotConfigured, Unavailable
 from rowvec.filestores.base import FileStore
+from rowvec.filestores.folder import FolderStore
+from tests.servers.moto import Moto
 
 pytestmark = pytest.mark.anyio
 
-BACKENDS = ["file"]
+BACKENDS = ["file", "s3"]
+SIZES = [100_000, 40 << 20]
+"""Within one request, and in parts that are on their way already."""
 GOOD_NAMES = ["a", "a/b/c.json", "tasks/7/chunk-000.manifest", "UPPER_lower.0", ".hidden", "..a", "x" * 255]
 BAD_NAMES = ["", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/.", "a b", "ä", "a\\b", "a\x00", "a\n"]
 BAD_NAMES += ["~unfinished/a", "x" * 256, "/".join(["x" * 200] * 6)]
 
 
-def url_of(backend: str, folder: Path) -> str:
-    return f"{backend}://{folder}"
+@dataclass(frozen=True)
+class Place:
+    """Where a store of this test is, what opens it, and whatever lies there, finished or not."""
+
+    url: str
+    settings: dict[str, str]
+    left: Callable[[], Sequence[object]]
+
+    def open(self) -> FileStore:
+        opened: FileStore = load("file store", filestores.TABLE, scheme(self.url)).open(
+            self.url, self.settings
+        )
+        return opened
+
+
+def folder(tmp_path: Path) -> Place:
+    return Place(f"file://{tmp_path}/store", {}, lambda: [p for p in tmp_path.rglob("*") if p.is_file()])
+
+
+def bucket(moto: Moto) -> Place:
+    name, client = moto.new_bucket(), moto.client("s3")
+
+    def left() -> list[object]:
+        uploads = client.list_multipart_uploads(Bucket=name).get("Uploads", [])
+        return [*client.list_objects_v2(Bucket=name).get("Contents", []), *uploads]
+
+    return Place(f"s3://{name}/some/prefix", moto.settings, left)
 
 
 @pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return url_of(request.param, tmp_path / "store")
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return folder(tmp_path) if request.param == "file" else bucket(request.getfixturevalue("moto"))
 
 
 @pytest.fixture
-def store(url: str) -> FileStore:
-    opened: FileStore = load("file store", filestores.TABLE, scheme(url)).open(url, {})
-    return opened
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def store(place: Place) -> FileStore:
+    return place.open()
 
 
 async def parts(*given: bytes, failure: BaseException | None = None) -> AsyncIterator[bytes]:
@@ -59,7 +84,7 @@ async def test_what_is_written_is_read(store: FileStore, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-async def test_names_outside_the_rule_are_refused(store: FileStore, tmp_path: Path, name: str) -> None:
+async def test_names_outside_the_rule_are_refused(store: FileStore, place: Place, name: str) -> None:
     """No call takes such a name, and none of them leaves a file anywhere."""
     for call in (store.write(name, b"x"), store.write_stream(name, parts(b"x")), store.read(name)):
         with pytest.raises(InvalidRequest):
@@ -67,7 +92,7 @@ async def test_names_outside_the_rule_are_refused(store: FileStore, tmp_path: Pa
     for other in (store.size(name), store.delete(name)):
         with pytest.raises(InvalidRequest):
             await other
-    assert files_in(tmp_path) == []
+    assert place.left() == []
 
 
 async def test_the_later_write_wins(store: FileStore) -> None:
@@ -83,18 +108,27 @@ async def test_a_stream_is_stored_whole(store: FileStore) -> None:
     assert await store.read("s") == b"one" + b"two" * 100_000
 
 
+async def test_a_long_stream_is_stored_whole(store: FileStore) -> None:
+    """As any other, in parts of any size."""
+    given = [bytes([n]) * (3_000_000 + n) for n in range(16)]
+    assert await store.write_stream("s", parts(*given)) == sum(map(len, given))
+    assert await store.read("s") == b"".join(given)
+    assert await store.names("") == ["s"]
+
+
 async def test_an_empty_stream_is_an_empty_file(store: FileStore) -> None:
     """Nothing to write is a file of no bytes, not no file."""
     assert await store.write_stream("s", parts()) == 0
     assert await store.size("s") == 0
 
 
-async def test_a_raising_stream_leaves_nothing(store: FileStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_raising_stream_leaves_nothing(store: FileStore, place: Place, size: int) -> None:
     """The error comes out as it is, and neither a name nor a byte on the disk remains."""
     with pytest.raises(LookupError, match="cut short"):
-        await store.write_stream("a/b", parts(b"x" * 100_000, failure=LookupError("cut short")))
+        await store.write_stream("a/b", parts(b"x" * size, failure=LookupError("cut short")))
     assert await store.names("") == []
-    assert files_in(tmp_path) == []
+    assert place.left() == []
 
 
 async def test_a_raising_stream_keeps_what_was_there(store: FileStore) -> None:
@@ -105,12 +139,13 @@ async def test_a_raising_stream_keeps_what_was_there(store: FileStore) -> None:
     assert await store.read("a") == b"old"
 
 
-async def test_a_cancelled_stream_leaves_nothing(store: FileStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_cancelled_stream_leaves_nothing(store: FileStore, place: Place, size: int) -> None:
     """A caller that goes away in the middle of an upload leaves no trace of it."""
     arrived = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
-        yield b"x" * 100_000
+        yield b"x" * size
         arrived.set()
         await asyncio.Event().wait()
 
@@ -120,10 +155,10 @@ async def test_a_cancelled_stream_leaves_nothing(store: FileStore, tmp_path: Pat
     with pytest.raises(asyncio.CancelledError):
         await upload
     assert await store.names("") == []
-    assert files_in(tmp_path) == []
+    assert place.left() == []
 
 
-async def test_an_upload_cancelled_at_its_start_leaves_nothing(store: FileStore, tmp_path: Path) -> None:
+async def test_an_upload_cancelled_at_its_start_leaves_nothing(store: FileStore, place: Place) -> None:
     """Nor does one that goes away before its first part, while the file is being made."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     for turns in range(4):
@@ -134,7 +169,7 @@ async def test_an_upload_cancelled_at_its_start_leaves_nothing(store: FileStore,
         with pytest.raises(asyncio.CancelledError):
             await upload
     await asyncio.to_thread(int)  # the only thread has done by now all that it was given before
-    assert files_in(tmp_path) == []
+    assert place.left() == []
 
 
 async def test_an_unfinished_stream_is_not_seen(store: FileStore) -> None:
@@ -223,11 +258,10 @@ async def test_two_writers_of_one_name(store: FileStore) -> None:
     assert await store.read("a") in bodies
 
 
-async def test_another_store_at_the_url_sees_the_files(store: FileStore, url: str) -> None:
+async def test_another_store_at_the_url_sees_the_files(store: FileStore, place: Place) -> None:
     """What one process wrote, another one reads."""
     await store.write("a", b"x")
-    other: FileStore = load("file store", filestores.TABLE, scheme(url)).open(url, {})
-    assert await other.read("a") == b"x"
+    assert await place.open().read("a") == b"x"
 
 
 async def test_ping_answers_and_leaves_nothing(store: FileStore) -> None:
@@ -245,10 +279,14 @@ async def test_a_folder_store_that_cannot_be_made_says_so(tmp_path: Path) -> Non
 
 
 async def test_a_file_and_a_folder_of_one_name(store: FileStore) -> None:
-    """A name below another file's name is refused and harms neither."""
+    """A name below another file's name is refused, where the store knows folders, and harms neither."""
     await store.write("a", b"x")
-    with pytest.raises(InvalidRequest):
+    if isinstance(store, FolderStore):
+        with pytest.raises(InvalidRequest):
+            await store.write("a/b", b"y")
+    else:
         await store.write("a/b", b"y")
+        assert await store.read("a/b") == b"y"
     assert await store.read("a") == b"x"
 
 

@@ -305,6 +305,23 @@ async def test_chunks_are_worked_on_while_planning(ledger: Ledger) -> None:
     assert (await ledger.task(claim.task.id)).state is TaskState.SETTLING
 
 
+async def test_pinned(ledger: Ledger) -> None:
+    """A table that was exported closes the spec; equal submissions are still told by what was asked."""
+    claim = await plan_claim(ledger)
+    asked = claim.task.spec
+    closed = replace(asked, source=replace(asked.source, version="v2", size=7), header=("x",), wish=None)
+    for _ in range(2):
+        await ledger.pinned(claim.task.id, claim.fence, closed)
+    task = await ledger.task(claim.task.id)
+    assert (task.spec, task.state, task.worker) == (closed, TaskState.PLANNING, "w")
+    again = await ledger.submit(asked)
+    assert (again.task.id, again.fresh) == (task.id, False)
+    assert (await ledger.submit(closed)).fresh
+    await ledger.append_chunks(task.id, claim.fence, [plan(0)])
+    (chunk,) = [c for c in await ledger.claim("v", 5) if c.kind is WorkKind.CHUNK]
+    assert chunk.task.spec == closed
+
+
 async def test_planned(ledger: Ledger, clock: Clock) -> None:
     """planned() records the totals, lets the lease go and moves on; an empty source goes to settling."""
     task = await planned_task(ledger, 2)
@@ -331,6 +348,7 @@ async def test_stale_planner(ledger: Ledger) -> None:
         before = await ledger.task(stale.task.id)
         for call in (
             ledger.append_chunks(stale.task.id, stale.fence, [plan(0)]),
+            ledger.pinned(stale.task.id, stale.fence, replace(stale.task.spec, header=("x",))),
             ledger.planned(stale.task.id, stale.fence, totals(0)),
             ledger.release(stale.task.id, stale.fence, "no", 0.0),
             ledger.fail(stale.task.id, stale.fence, "no"),
@@ -345,16 +363,20 @@ async def test_stale_planner(ledger: Ledger) -> None:
 @pytest.mark.parametrize("flag", [Flag.PAUSE, Flag.CANCEL])
 async def test_planner_of_a_held_task(ledger: Ledger, flag: Flag) -> None:
     """A planner hears of a hold as LeaseLost at its next write, and nobody waits for it after."""
-    for finishing in (False, True):
-        claim = await plan_claim(ledger, f"{finishing}")
-        await ledger.flag(claim.task.id, flag)
+    for turn in range(3):
+        claim = await plan_claim(ledger, f"{turn}")
+        of, fence, spec_ = claim.task.id, claim.fence, replace(claim.task.spec, header=("x",))
+        await ledger.flag(of, flag)
         with pytest.raises(LeaseLost):
-            if finishing:
-                await ledger.planned(claim.task.id, claim.fence, totals(0))
+            if turn == 0:
+                await ledger.planned(of, fence, totals(0))
+            elif turn == 1:
+                await ledger.append_chunks(of, fence, [plan(0)])
             else:
-                await ledger.append_chunks(claim.task.id, claim.fence, [plan(0)])
-        task = await ledger.task(claim.task.id)
+                await ledger.pinned(of, fence, spec_)
+        task = await ledger.task(of)
         assert (task.worker, task.rows_planned, task.planned) == (None, 0, False)
+        assert task.spec == claim.task.spec
         assert task.state is (TaskState.CANCELLED if flag is Flag.CANCEL else TaskState.PLANNING)
 
 

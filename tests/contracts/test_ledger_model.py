@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -190,6 +191,14 @@ class LedgerMachine(RuleBasedStateMachine):
         claim = self.pick(pick, stale, WorkKind.PLAN)
         if claim:
             self.append_under(claim, range(first, first + many))
+
+    @rule(pick=PICKS, stale=STALE, size=st.integers(0, 3))
+    def pin(self, pick: int, stale: bool, size: int) -> None:
+        claim = self.pick(pick, stale, WorkKind.PLAN)
+        if claim:
+            closed = replace(claim.task.spec, source=replace(claim.task.spec.source, size=size))
+            if self.planner_may(claim, self.ledger.pinned(claim.task.id, claim.fence, closed)):
+                assert self.run(self.ledger.task(claim.task.id)).spec == closed
 
     @rule(pick=PICKS, stale=STALE, chunks=st.integers(0, 4))
     def plan_all(self, pick: int, stale: bool, chunks: int) -> None:

@@ -7,71 +7,140 @@ from pathlib import Path
 
 import pytest
 
-from rowvec.errors import SourceChanged, SourceForbidden, SourceNotFound
+from rowvec import sources
+from rowvec.errors import SourceChanged, SourceDamaged, SourceForbidden, SourceNotFound
 from rowvec.filestores.folder import FolderStore
-from rowvec.sources.base import Source
+from rowvec.model import SourcePin
+from rowvec.sources.base import ExportedSource, Source
 from rowvec.sources.local import LocalSource
+from rowvec.sources.metabase import MetabaseSource
+from rowvec.sources.s3 import S3Source
 from rowvec.sources.upload import UploadSource
+from tests.servers.metabase import Metabase
+from tests.servers.moto import Moto
 
 pytestmark = pytest.mark.anyio
 
 DATA = bytes(range(256)) * 5
+TABLE = b"id,text\n" + b"".join(b'%d,"some text, and\nmore"\n' % n for n in range(45))
+TABLE += b"last,%b\n" % (b"x" * (len(DATA) - len(TABLE) - len(b"last,\n")))
+assert len(TABLE) == len(DATA)
 
 
 @dataclass
 class Case:
-    """A source that holds DATA as `ref`; `put` replaces it, None removes it."""
+    """A source that holds `data` as `ref`; `put` replaces it, None removes it."""
 
     source: Source
     ref: str
+    put: Callable[[bytes | None], None]
+    data = DATA
+
+    async def pinned(self) -> SourcePin:
+        """A pin to read by."""
+        return await self.source.pin(self.ref)
+
+    async def spoil(self, data: bytes | None) -> None:
+        """Change, or take away, what has been pinned."""
+        self.put(data)
+
+
+@dataclass
+class FileCase(Case):
     path: Path
 
-    def put(self, data: bytes | None) -> None:
-        if data is None:
-            self.path.unlink()
-        else:
-            self.path.write_bytes(data)
 
-
-def local(folder: Path) -> Case:
-    path = folder / "tables" / "it.csv"
-    path.parent.mkdir()
-    files = FolderStore.open(f"file://{folder}/store", {})
-    return Case(LocalSource.open({"LOCAL_FILES_DIR": str(folder)}, files), "tables/it.csv", path)
-
-
-def upload(folder: Path) -> Case:
-    path = folder / "store" / "uploads" / "a1-B2.csv"
+def _file(source: Source, ref: str, path: Path) -> FileCase:
     path.parent.mkdir(parents=True)
-    return Case(UploadSource.open({}, FolderStore.open(f"file://{folder}/store", {})), "a1-B2", path)
+    return FileCase(source, ref, lambda data: path.unlink() if data is None else _write(path, data), path)
 
 
-@pytest.fixture(params=[local, upload])
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def local(folder: Path, _: pytest.FixtureRequest | None = None) -> FileCase:
+    files = FolderStore.open(f"file://{folder}/store", {})
+    source = LocalSource.open({"LOCAL_FILES_DIR": str(folder)}, files)
+    return _file(source, "tables/it.csv", folder / "tables" / "it.csv")
+
+
+def upload(folder: Path, _: pytest.FixtureRequest | None = None) -> FileCase:
+    source = UploadSource.open({}, FolderStore.open(f"file://{folder}/store", {}))
+    return _file(source, "a1-B2", folder / "store" / "uploads" / "a1-B2.csv")
+
+
+def s3(folder: Path, request: pytest.FixtureRequest) -> Case:
+    moto: Moto = request.getfixturevalue("moto")
+    bucket, client = moto.new_bucket(), moto.client("s3")
+    files = FolderStore.open(f"file://{folder}/store", {})
+
+    def put(data: bytes | None) -> None:
+        if data is None:
+            client.delete_object(Bucket=bucket, Key="tables/it.csv")
+        else:
+            client.put_object(Bucket=bucket, Key="tables/it.csv", Body=data)
+
+    return Case(S3Source.open({**moto.settings, "S3_BUCKET": bucket}, files), "tables/it.csv", put)
+
+
+@dataclass
+class ExportedCase(Case):
+    """A source that is exported into the store `files` before it is read."""
+
+    source: ExportedSource
+    files: FolderStore
+    copies: int = 0
+    data = TABLE
+
+    async def pinned(self) -> SourcePin:
+        self.copies += 1
+        pin, name = await self.source.pin(self.ref), f"tasks/t/export-{self.copies}.csv"
+        return replace(
+            pin, version=name, size=await self.files.write_stream(name, self.source.export(pin, False))
+        )
+
+    async def spoil(self, data: bytes | None) -> None:
+        name = f"tasks/t/export-{self.copies}.csv"
+        await (self.files.delete(name) if data is None else self.files.write(name, data))
+
+
+def metabase(folder: Path, request: pytest.FixtureRequest) -> Case:
+    server: Metabase = request.getfixturevalue("metabase")
+    files = FolderStore.open(f"file://{folder}/store", {})
+
+    def put(data: bytes | None) -> None:
+        server.forget(42) if data is None else server.ask(42, data)
+
+    return ExportedCase(MetabaseSource.open(server.settings, files), "42", put, files)
+
+
+@pytest.fixture(params=[local, upload, s3, metabase])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    make: Callable[[Path], Case] = request.param
-    made = make(tmp_path)
-    made.put(DATA)
+    made: Case = request.param(tmp_path, request)
+    made.put(made.data)
     return made
 
 
 async def test_a_pin_names_one_version(case: Case) -> None:
     """A pin gives the source's kind, name and size, and is the same while nothing changes."""
-    pin = await case.source.pin(case.ref)
-    assert (pin.ref, pin.size) == (case.ref, len(DATA))
-    assert pin.kind == type(case.source).__module__.rpartition(".")[2]
-    assert pin == await case.source.pin(case.ref)
+    pin = await case.pinned()
+    assert (pin.ref, pin.size) == (case.ref, len(case.data))
+    assert pin.kind in sources.TABLE
+    assert type(case.source).__module__.startswith(f"rowvec.sources.{pin.kind}")
+    assert await case.source.pin(case.ref) == await case.source.pin(case.ref)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 1280), (0, 1), (7, 300), (1279, 1280), (1270, 9999), (5, 5)])
 async def test_exact_ranges(case: Case, start: int, end: int) -> None:
     """A read gives exactly the bytes asked for, up to the source's end."""
-    pin = await case.source.pin(case.ref)
-    assert await case.source.read(pin, start, end) == DATA[start:end]
+    pin = await case.pinned()
+    assert await case.source.read(pin, start, end) == case.data[start:end]
 
 
 async def test_reading_past_the_end_gives_nothing(case: Case) -> None:
     """A range that begins at or after the end is empty."""
-    pin = await case.source.pin(case.ref)
+    pin = await case.pinned()
     assert await case.source.read(pin, 1280, 1290) == b""
     assert await case.source.read(pin, 2000, 2010) == b""
 
@@ -82,25 +151,29 @@ async def test_reading_past_the_end_gives_nothing(case: Case) -> None:
 @pytest.mark.parametrize(("start", "end"), [(0, 10), (1200, 1280), (3, 3)])
 async def test_a_changed_source_is_noticed(case: Case, after: bytes | None, start: int, end: int) -> None:
     """Once the source is gone or of another size, no range of the pinned version is given out."""
-    pin = await case.source.pin(case.ref)
-    case.put(after)
+    pin = await case.pinned()
+    await case.spoil(after)
     with pytest.raises(SourceChanged, match=case.ref):
         await case.source.read(pin, start, end)
 
 
 async def test_a_new_version_has_a_new_pin(case: Case) -> None:
     """After a change, pinning again gives another version, which can be read."""
-    old = await case.source.pin(case.ref)
-    case.put(b"new")
-    new = await case.source.pin(case.ref)
+    old = await case.pinned()
+    case.put(b"new\n")
+    new = await case.pinned()
     assert new.version != old.version
-    assert await case.source.read(new, 0, 10) == b"new"
+    assert await case.source.read(new, 0, 10) == b"new\n"
 
 
 async def test_an_empty_source_is_one(case: Case) -> None:
-    """A source of no bytes can be pinned and read."""
+    """A source of no bytes can be pinned and read; an export of none is no table."""
     case.put(b"")
-    pin = await case.source.pin(case.ref)
+    if isinstance(case, ExportedCase):
+        with pytest.raises(SourceDamaged, match="without so much as a header"):
+            await case.pinned()
+        return
+    pin = await case.pinned()
     assert (pin.size, await case.source.read(pin, 0, 10)) == (0, b"")
 
 
@@ -124,7 +197,7 @@ async def test_an_upload_is_named_by_its_id_only(tmp_path: Path, ref: str) -> No
 
 
 @pytest.fixture
-def inside(tmp_path: Path) -> Case:
+def inside(tmp_path: Path) -> FileCase:
     """A local source in a folder that has a secret beside it."""
     (tmp_path / "secret.csv").write_bytes(b"secret")
     root = tmp_path / "root"
@@ -147,20 +220,20 @@ def inside(tmp_path: Path) -> Case:
         "\ud800",
     ],
 )
-async def test_a_local_path_stays_inside(inside: Case, ref: str) -> None:
+async def test_a_local_path_stays_inside(inside: FileCase, ref: str) -> None:
     """Whatever leads up or is no regular file is refused, or is no file; nothing of it is read."""
     with pytest.raises((SourceForbidden, SourceNotFound)) as refused:
         await inside.source.pin(ref)
     assert type(refused.value) is (SourceNotFound if ref == "." else SourceForbidden)
 
 
-async def test_an_absolute_path_is_refused(inside: Case) -> None:
+async def test_an_absolute_path_is_refused(inside: FileCase) -> None:
     """An absolute path is refused even where it leads to a file inside the folder."""
     with pytest.raises(SourceForbidden, match="relative path"):
         await inside.source.pin(str(inside.path))
 
 
-async def test_links_are_not_followed(inside: Case, tmp_path: Path) -> None:
+async def test_links_are_not_followed(inside: FileCase, tmp_path: Path) -> None:
     """A symbolic link is refused at every place of the path, even where it stays inside the folder."""
     root = tmp_path / "root"
     (root / "link.csv").symlink_to(tmp_path / "secret.csv")
@@ -172,20 +245,20 @@ async def test_links_are_not_followed(inside: Case, tmp_path: Path) -> None:
             await inside.source.pin(ref)
 
 
-async def test_a_pipe_is_no_source(inside: Case) -> None:
+async def test_a_pipe_is_no_source(inside: FileCase) -> None:
     """A named pipe is refused at once, without waiting for a writer."""
     os.mkfifo(inside.path.parent / "pipe")
     with pytest.raises(SourceForbidden):
         await inside.source.pin("tables/pipe")
 
 
-async def test_a_file_used_as_a_folder_is_not_found(inside: Case) -> None:
+async def test_a_file_used_as_a_folder_is_not_found(inside: FileCase) -> None:
     """A path through a file leads nowhere."""
     with pytest.raises(SourceNotFound, match="Put it into"):
         await inside.source.pin("tables/it.csv/more")
 
 
-async def test_a_local_file_of_the_same_size_is_another(inside: Case) -> None:
+async def test_a_local_file_of_the_same_size_is_another(inside: FileCase) -> None:
     """A file that was replaced or touched is another version, although its size is the same."""
     pin = await inside.source.pin(inside.ref)
     os.utime(inside.path, ns=(1, 1))
@@ -200,7 +273,7 @@ async def test_a_local_file_of_the_same_size_is_another(inside: Case) -> None:
         await inside.source.read(replaced, 0, 10)
 
 
-async def test_a_local_file_that_becomes_a_link_has_changed(inside: Case, tmp_path: Path) -> None:
+async def test_a_local_file_that_becomes_a_link_has_changed(inside: FileCase, tmp_path: Path) -> None:
     """A pinned file that is a link now is not read through it."""
     pin = await inside.source.pin(inside.ref)
     inside.path.unlink()
@@ -209,7 +282,7 @@ async def test_a_local_file_that_becomes_a_link_has_changed(inside: Case, tmp_pa
         await inside.source.read(pin, 0, 10)
 
 
-async def test_a_change_while_reading_is_noticed(inside: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_while_reading_is_noticed(inside: FileCase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that were read while the file changed are not given out."""
     pin = await inside.source.pin(inside.ref)
     real = os.pread
@@ -223,7 +296,7 @@ async def test_a_change_while_reading_is_noticed(inside: Case, monkeypatch: pyte
         await inside.source.read(pin, 0, 10)
 
 
-async def test_short_reads_are_completed(inside: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_short_reads_are_completed(inside: FileCase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system hands out a range in pieces, all of it arrives."""
     pin = await inside.source.pin(inside.ref)
     real = os.pread

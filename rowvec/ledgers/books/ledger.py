@@ -94,6 +94,10 @@ class BookLedger(Ledger):
         if not await self._write(lambda book: lifecycle.append(book, task_id, fence, chunks)):
             raise rules.lost(task_id)
 
+    async def pinned(self, task_id: str, fence: int, spec: TaskSpec) -> None:
+        if not await self._write(lambda book: lifecycle.pinned(book, task_id, fence, spec)):
+            raise rules.lost(task_id)
+
     async def planned(self, task_id: str, fence: int, totals: Totals) -> None:
         if not await self._write(lambda book: lifecycle.planned(book, task_id, fence, totals)):
             raise rules.lost(task_id)

@@ -50,6 +50,15 @@ def append(book: Book, task_id: str, fence: int, chunks: Sequence[PlannedChunk])
     return True
 
 
+def pinned(book: Book, task_id: str, fence: int, spec: TaskSpec) -> bool:
+    """False, and the plan is let go, when the task is on hold. Raises LeaseLost."""
+    entry = _planning(book, task_id, fence)
+    if entry.task.hold:
+        return _drop_plan(book, entry)
+    book.save(entry, entry.evolve(spec=spec))
+    return True
+
+
 def planned(book: Book, task_id: str, fence: int, totals: Totals) -> bool:
     """False, and the plan is let go, when the task is on hold. Raises LeaseLost."""
     entry = _planning(book, task_id, fence)

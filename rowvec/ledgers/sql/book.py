@@ -89,6 +89,8 @@ class SqlBook(Book):
         """Writes only what differs, so that untouched indexes stay untouched."""
         old = entry_row(before)
         changes = {name: value for name, value in entry_row(after).items() if value != old[name]}
+        if after.task.spec != before.task.spec:
+            changes["spec"] = after.task.spec.to_json()
         self._connection.execute(update(tasks).where(tasks.c.id == after.task.id).values(changes))
 
     def by_key(self, key: str) -> Entry | None:

@@ -1,0 +1,98 @@
+"""A real moto server: S3 and DynamoDB over HTTP, in a process of its own that ends with the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx2
+import pytest
+
+# The listener is up before its port is told, so nobody has to guess. Its standard input closes when the
+# process that started it ends, whatever ended that, and then it ends too.
+_SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Moto:
+    """Where it listens. Each test takes buckets and tables under names of its own, or resets it all."""
+
+    url: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a part needs to reach it, by the names of `.env.example` and of AWS; any key opens it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of `s3`, `dynamodb`, …, for a test to arrange and look at things with."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    def new_bucket(self, versioned: bool = False) -> str:
+        """The name of an empty bucket that nobody else uses."""
+        name = f"test-{uuid.uuid4().hex[:16]}"
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=name)
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def reset(self) -> None:
+        """Forget all buckets, tables and items, of every test."""
+        httpx2.post(f"{self.url}/moto-api/reset").raise_for_status()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Moto]:
+    """A server until the block ends; what it says is in `folder`."""
+    said = folder / "moto.txt"
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE],
+            env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "50"},  # short pages, so that they are turned
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
+    with process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            if not port:
+                raise RuntimeError(f"moto did not start:\n{said.read_text()}")
+            moto = Moto(f"http://127.0.0.1:{port}")
+            httpx2.get(f"{moto.url}/moto-api/data.json", timeout=60).raise_for_status()
+            yield moto
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    """Started by the first test that asks for it."""
+    with running(tmp_path_factory.mktemp("moto")) as server:
+        yield server
