@@ -44,6 +44,7 @@ class OpenAIEmbedder(Embedder):
     `OPENAI_REQUEST_TOKENS` (300000) and `OPENAI_PRICE` (dollars per million tokens).
     """
 
+    in_flight = 16
     max_inputs = MAX_INPUTS
     tells_rates = True
 
