@@ -15,11 +15,11 @@ from rowvec.encoding import UTF8, ToUtf8, compression_of, encoding_of
 from rowvec.errors import LeaseLost, SourceChanged
 from rowvec.filestores.base import FileStore
 from rowvec.lease import Lease
-from rowvec.machine import Machine
+from rowvec.machine import Limits, Machine
 from rowvec.model import Dialect, SourcePin, Task, TaskSpec
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
-from rowvec.unpack import unpacked
+from rowvec.unpack import Unpacker, unpacked
 
 READ_BYTES = 4 << 20
 
@@ -57,7 +57,8 @@ async def _unpacked_head(
     source: Source, pin: SourcePin, compression: str, size: int, most_bytes: int
 ) -> tuple[bytes, bool]:
     head = b""
-    async with aclosing(unpacked(_blocks(source, pin), compression, most_bytes)) as pieces:
+    unpacker = Unpacker(compression, most_bytes)
+    async with aclosing(unpacked(blocks_of(source, pin), unpacker)) as pieces:
         async for piece in pieces:
             head += piece
             if len(head) > size:
@@ -65,7 +66,8 @@ async def _unpacked_head(
     return head, True
 
 
-async def _blocks(source: Source, pin: SourcePin) -> AsyncGenerator[bytes]:
+async def blocks_of(source: Source, pin: SourcePin) -> AsyncGenerator[bytes]:
+    """The pinned source from its beginning to its end."""
     for start in range(0, pin.size, READ_BYTES):
         yield await source.read(pin, start, start + READ_BYTES)
 
@@ -99,10 +101,11 @@ async def ensure_copy(machine: Machine, lease: Lease) -> None:
     name = copy_name(task.id)
     if not task.spec.dialect.copied or await machine.files.size(name) is not None:
         return
-    most = machine.limits.max_decompressed_bytes
+    dialect = task.spec.dialect
+    unpacker = unpacker_of(dialect, machine.limits)
     async with (
         aclosing(_claimed_blocks(machine, lease)) as blocks,
-        aclosing(converted(blocks, task.spec.dialect, most)) as text,
+        aclosing(converted(blocks, dialect, unpacker)) as text,
     ):
         await machine.files.write_stream(name, text)
 
@@ -113,12 +116,17 @@ async def drop_copy(machine: Machine, task: Task) -> None:
         await machine.files.delete(copy_name(task.id))
 
 
+def unpacker_of(dialect: Dialect, limits: Limits) -> Unpacker | None:
+    """What a source of this dialect is to be unpacked by, if it is."""
+    return Unpacker(dialect.compression, limits.max_decompressed_bytes) if dialect.compression else None
+
+
 async def converted(
-    blocks: AsyncIterator[bytes], dialect: Dialect, max_decompressed_bytes: int
+    blocks: AsyncIterator[bytes], dialect: Dialect, unpacker: Unpacker | None
 ) -> AsyncGenerator[bytes]:
     """The blocks of a source as UTF-8. Raises SourceDamaged where they are not as the dialect says."""
-    if dialect.compression:
-        blocks = unpacked(blocks, dialect.compression, max_decompressed_bytes)
+    if unpacker:
+        blocks = unpacked(blocks, unpacker)
     if dialect.encoding == UTF8:
         async for block in blocks:
             yield block

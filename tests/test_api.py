@@ -168,6 +168,7 @@ def test_an_estimate_takes_the_same_body_and_starts_nothing(api: httpx2.Client, 
     assert (found["dollars"], found["model"]) == (0.0, status["model"])
     assert found["memory_bytes"] == status["analysis"]["memory_estimate_bytes"]
     assert found["seconds"] > 0
+    assert (found["bytes"], found["encoding"], found["compression"]) == (found["text_bytes"], "utf-8", None)
     assert [task["task_id"] for task in api.get("/api/v1/tasks").json()["tasks"]] == [
         task["task_id"] for task in before["tasks"]
     ]

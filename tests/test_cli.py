@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -257,6 +258,20 @@ def test_estimate_tells_what_a_run_would_come_to(cli: Inside, tmp_path: Path) ->
     assert human.stdout.startswith("5 rows, ") and "20.0% rejected" in human.stdout
     assert cli.json("tasks")["tasks"] == []
     assert not [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".csv"]
+
+
+def test_estimate_of_a_packed_table_says_how_it_is_spelt(cli: Inside, tmp_path: Path) -> None:
+    """The size of the file and of its table, rows as in the table, and nothing of it in the data folder."""
+    text = table(tmp_path / "t.csv", 5).read_text()
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode("utf-16")))
+    found = cli.json("estimate", tmp_path / "t.csv.gz", "--id-column", "id")
+    assert (found["rows"], found["rows_to_embed"], found["text_bytes"]) == (5, 5, len(text))
+    assert (found["encoding"], found["compression"], found["exact"]) == ("utf-16", "gzip", True)
+    human = cli("estimate", tmp_path / "t.csv.gz", "--id-column", "id").stdout
+    assert f"bytes of utf-16 gzip ({len(text)} as UTF-8)" in human
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(text.encode())[:-9])
+    cut = cli("estimate", tmp_path / "cut.csv.gz")
+    assert cut.returncode == Exit.USAGE and "Truncated" in only_error(cut)
 
 
 # Tasks and search

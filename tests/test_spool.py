@@ -13,8 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from rowvec import spool, steer
-from rowvec.errors import InvalidRequest, NotConfigured, SourceChanged, SourceDamaged
-from rowvec.estimate import estimate
+from rowvec.errors import InvalidRequest, SourceChanged, SourceDamaged
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Flag, Hold, SourcePin, Task, TaskState
 from rowvec.rejected import rejections
@@ -297,11 +296,3 @@ async def test_a_paused_task_makes_no_copy_until_it_is_resumed(
 
 def _is_let_go(task: Task) -> bool:
     return task.hold is Hold.PAUSED and task.worker is None
-
-
-async def test_an_estimate_of_a_packed_source_says_that_it_cannot(shelf: Shelf) -> None:
-    """No numbers are made up from packed bytes."""
-    shelf.file.write_bytes(gzip.compress(table(5).encode()))
-    await shelf.ledger.ready()
-    with pytest.raises(NotConfigured, match="plain UTF-8"):
-        await estimate(shelf.machine, shelf.wish())

@@ -24,6 +24,8 @@ class Accepted(BaseModel):
 class EstimateView(BaseModel):
     """What a task would come to. `rows` and `chunks` are counted where `exact`, else in proportion to bytes.
 
+    `bytes` is the source's size, `text_bytes` that of the table in it as plain UTF-8 (in proportion unless
+    `exact`); `compression` is `gzip`, `zstd` or null.
     All from `rows_to_embed` on is extrapolated from `sampled_rows`: `tokens_low` to `tokens_high` is two
     standard errors to either side, shares are of the rows, 0 to 1. `price` is in dollars per million
     tokens, `dollars` is rounded up to cents. `seconds` is null where neither a budget nor a speed is known.
@@ -35,6 +37,9 @@ class EstimateView(BaseModel):
                 {
                     "model": "wordllama-l2-supercat-256",
                     "bytes": 412_093_118,
+                    "text_bytes": 412_093_118,
+                    "encoding": "utf-8",
+                    "compression": None,
                     "rows": 1_000_000,
                     "blank_lines": 0,
                     "chunks": 1000,
@@ -60,6 +65,9 @@ class EstimateView(BaseModel):
 
     model: str
     bytes: int
+    text_bytes: int
+    encoding: str
+    compression: str | None
     rows: int
     blank_lines: int | None
     chunks: int
@@ -81,7 +89,7 @@ class EstimateView(BaseModel):
 
     @staticmethod
     def of(found: Estimate) -> EstimateView:
-        return EstimateView(**asdict(found))
+        return EstimateView(**asdict(found) | {"compression": found.compression or None})
 
 
 class TaskList(BaseModel):
