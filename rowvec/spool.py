@@ -16,12 +16,14 @@ from rowvec.errors import LeaseLost, SourceChanged
 from rowvec.filestores.base import FileStore
 from rowvec.lease import Lease
 from rowvec.machine import Limits, Machine
-from rowvec.model import Dialect, SourcePin, Task, TaskSpec
+from rowvec.model import Dialect, SourcePin, Task, TaskSpec, TaskState
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
 from rowvec.unpack import Unpacker, unpacked
 
 READ_BYTES = 4 << 20
+FOR_GOOD = (TaskState.COMPLETED, TaskState.CANCELLED)
+"""A task that failed keeps its copy for the retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,12 @@ async def ensure_copy(machine: Machine, lease: Lease) -> None:
         aclosing(converted(blocks, dialect, unpacker)) as text,
     ):
         await machine.files.write_stream(name, text)
+    if (await machine.ledger.task(task.id)).state in FOR_GOOD:  # it ended while a lost lease was not noticed
+        await drop_copy(machine, task)
 
 
 async def drop_copy(machine: Machine, task: Task) -> None:
-    """Remove the copy of a completed task: nothing reads its source any more."""
+    """Remove the copy of a task that has ended for good: nothing reads its source any more."""
     if task.spec.dialect.copied:
         await machine.files.delete(copy_name(task.id))
 

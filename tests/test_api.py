@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +277,29 @@ def test_pause_resume_and_cancel(api: httpx2.Client, tables: Path) -> None:
     assert ended["status"] == "cancelled"
     assert ended["outcome"].startswith("cancelled")
     assert api.post(f"/api/v1/tasks/{task_id}/pause").json()["code"] == "wrong-state"
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Return as soon as it is true. Raises TimeoutError when it never is."""
+    give_up = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > give_up:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def test_cancelling_at_work_takes_the_copy_of_the_source_away(
+    running: Running, api: httpx2.Client, tables: Path
+) -> None:
+    """A packed table is there a second time only as long as its task may still read it."""
+    rows = "".join(f"r{n},the text of row {n}\n" for n in range(40_000))
+    (tables / "packed.csv.gz").write_bytes(gzip.compress(f"id,text\n{rows}".encode()))
+    task_id = submit(api, s3_key="packed.csv.gz", namespace="packed", id_column="id", batch_size=100)
+    copy = running.said.parent / "data" / "files" / "tasks" / task_id / "source.csv"
+    until(copy.exists)
+    assert api.post(f"/api/v1/tasks/{task_id}/cancel").json()["status"] in ("cancelling", "cancelled")
+    assert follow(api, task_id)[-1] == "end"
+    until(lambda: not copy.exists())
 
 
 def test_retry_is_refused_when_the_source_has_changed(api: httpx2.Client, tables: Path) -> None:

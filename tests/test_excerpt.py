@@ -8,9 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from rowvec import estimate as estimating
@@ -19,31 +17,26 @@ from rowvec.disk import Disk
 from rowvec.errors import DiskLow, SourceChanged, SourceDamaged, Unavailable
 from rowvec.estimate import Estimate, estimate
 from rowvec.excerpt import Excerpt
-from rowvec.intake import TaskRequest, prepare_spec, submit
+from rowvec.intake import prepare_spec, submit
 from rowvec.model import SourcePin
 from rowvec.sources.local import LocalSource
-from tests.worker_kit import Workshop
+from tests.copied_kit import Shelf, zstd
 
 pytestmark = pytest.mark.anyio
 Pack = Callable[[bytes], bytes]
 
 
-class Shop(Workshop):
-    """A workshop whose file may hold any bytes."""
+class Shop(Shelf):
+    """A shelf with a data folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.file = folder / "rows.csv"
         settings = {**self.machine.settings, "DATA_DIR": str(folder / "data")}
         self.machine = replace(self.machine, settings=settings)
 
     async def estimated(self, data: bytes, encoding: str | None = None, chunk_size: int = 10) -> Estimate:
         self.file.write_bytes(data)
         return await estimate(self.machine, self.wish(encoding, chunk_size))
-
-    def wish(self, encoding: str | None = None, chunk_size: int = 10) -> TaskRequest:
-        options: dict[str, Any] = {"id_column": "id", "text_columns": ["text"], "encoding": encoding}
-        return TaskRequest("local", "rows.csv", chunk_size=chunk_size, **options)
 
     def left_open(self) -> list[str]:
         """Files without a name that this process still holds open."""
@@ -65,10 +58,6 @@ def table(rows: int) -> str:
         for n in range(rows)
     ]
     return "id,text\r\n" + "".join(lines)
-
-
-def zstd(data: bytes) -> bytes:
-    return bytes(pa.compress(data, codec="zstd", asbytes=True))
 
 
 def plain(data: bytes) -> bytes:

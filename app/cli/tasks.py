@@ -98,7 +98,7 @@ def retry(task_id: TaskId, json: Json = False) -> None:
 
 def cancel(task_id: TaskId, json: Json = False) -> None:
     """Stop a task for good; what has landed stays."""
-    _steered(task_id, json, lambda m: m.ledger.flag(task_id, Flag.CANCEL))
+    _steered(task_id, json, lambda m: steer.cancel(m, task_id))
 
 
 def _steered(task_id: str, json: bool, ask: Callable[[Machine], Awaitable[Task]]) -> None:

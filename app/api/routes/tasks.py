@@ -79,7 +79,7 @@ async def tasks(
 )
 async def cancel(task: ExistingTask, the: TheService) -> StatusView:
     """Chunks at work end first: until then the task is `cancelling`."""
-    return await _view(the, await the.machine.ledger.flag(task.id, Flag.CANCEL))
+    return await _view(the, await steer.cancel(the.machine, task.id))
 
 
 @router.post(
