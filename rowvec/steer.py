@@ -37,10 +37,15 @@ async def retry(machine: Machine, task_id: str) -> Task:
     """
     task = await machine.ledger.task(task_id)
     if task.state is TaskState.FAILED:
-        await _same_source(machine, task.spec.source)
-        if task.planned:
-            await opened(machine, task.id, task.spec)
+        await check_unchanged(machine, task)
     return await machine.ledger.flag(task_id, Flag.RETRY)
+
+
+async def check_unchanged(machine: Machine, task: Task) -> None:
+    """Raises SourceChanged where a task would go on with other bytes than it began with, or with none."""
+    await _same_source(machine, task.spec.source)
+    if task.planned:
+        await opened(machine, task.id, task.spec)
 
 
 async def _same_source(machine: Machine, pinned: SourcePin) -> None:

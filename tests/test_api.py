@@ -365,6 +365,44 @@ def test_rejected_rows_are_repaired_and_sent_in_again(api: httpx2.Client, tables
     assert api.get(f"/api/v1/tasks/{parent}/rejected", params=wrong).status_code == 422
 
 
+def test_retry_sends_rejected_rows_in_again_on_request(api: httpx2.Client, tables: Path) -> None:
+    """202 with a new child under Location; the same child while it is there; without a body as ever."""
+    rows = [f"r{n},row {n}\n" for n in range(1_000)] + [f"x{n},row,with too many\n" for n in range(5_000)]
+    (tables / "resent.csv").write_text("id,title\n" + "".join(rows))
+    parent = submit(api, s3_key="resent.csv", namespace="resent", id_column="id", batch_size=500)
+    follow(api, parent)
+    path = f"/api/v1/tasks/{parent}/retry"
+    plain = api.post(path)
+    first = api.post(path, json={"rejected": True})
+    child = first.json()["task_id"]
+    until(lambda: api.get(f"/api/v1/status/{child}").json()["status"] == "paused")
+    second = api.post(path, json={"rejected": True})
+    told = api.get(f"/api/v1/status/{parent}").json()
+
+    assert (plain.status_code, plain.json()["code"]) == (409, "wrong-state")
+    assert (first.status_code, first.json()["parent_id"], child == parent) == (202, parent, False)
+    assert (second.status_code, second.json()["task_id"], second.json()["status"]) == (200, child, "paused")
+    for answer in (first, second):
+        assert answer.headers["location"] == f"/api/v1/status/{child}"
+    assert told["children"] == [child]
+    assert api.post(f"/api/v1/tasks/{child}/cancel").status_code == 200
+
+
+def test_retry_has_words_for_what_it_cannot_send_in_again(api: httpx2.Client, tables: Path) -> None:
+    """409 before the end and where nothing was rejected, 422 for a body that asks for something else."""
+    task_id = big_task(api, tables, "unended")
+    path = f"/api/v1/tasks/{task_id}/retry"
+    early = api.post(path, json={"rejected": True})
+    misspelt = api.post(path, json={"reject": True})
+    api.post(f"/api/v1/tasks/{task_id}/cancel")
+    follow(api, task_id)
+    nothing = api.post(path, json={"rejected": True})
+
+    assert (early.status_code, "has not ended" in early.json()["detail"]) == (409, True)
+    assert (nothing.status_code, "rejected no row" in nothing.json()["detail"]) == (409, True)
+    assert (misspelt.status_code, misspelt.json()["errors"][0]["field"]) == (422, "reject")
+
+
 @pytest.mark.parametrize("way", ["raw", "chunked", "form", "put"])
 def test_an_upload_is_processed_like_any_file(api: httpx2.Client, way: str) -> None:
     """Raw, chunked without a length, as a form and with PUT: the file arrives whole and lands."""

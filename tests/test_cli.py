@@ -184,6 +184,20 @@ def test_rejected_rows_are_repaired_and_run_again(shell: CommandLine, tmp_path: 
     assert "with 1 repair of it: 3 upserted, 0 open" in shell("status", parent).stdout
 
 
+def test_rejected_rows_are_sent_in_again_unchanged(cli: Inside, shell: CommandLine, tmp_path: Path) -> None:
+    """`retry ID --rejected` makes a child and says which; asked again it is the same one."""
+    run = shell.json("run", table(tmp_path / "t.csv", 5, broken=3), "--id-column", "id")
+    parent = run["task_id"]
+    child = cli.json("retry", parent, "--rejected")
+    again = cli("retry", parent, "--rejected")
+    assert (child["parent_id"], child["status"]) == (parent, "pending")
+    assert again.stdout == f"task {child['task_id']}: pending, with the rejected rows of task {parent}\n"
+    done = shell("status", child["task_id"], "--follow")
+    assert done.returncode == Exit.REJECTED and "1 rows read = 1 rejected" in done.stdout
+    refused = cli("retry", parent)
+    assert refused.returncode == Exit.USAGE and "completed" in only_error(refused)
+
+
 def test_run_counts_what_the_dates_leave_out(shell: CommandLine, tmp_path: Path) -> None:
     """Rows outside the dates are counted as filtered; a relative path begins at CALLED_FROM."""
     shutil.copy(ROOT / "test_data/csv_files/sample.csv", tmp_path / "mine.csv")

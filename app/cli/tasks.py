@@ -22,6 +22,7 @@ from rowvec.machine import Machine
 from rowvec.model import Flag, Task
 from rowvec.rejected import Group, grouped, rejections
 from rowvec.repair import repair_table
+from rowvec.resend import retry_rejected
 from rowvec.verify import verify as compare
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's whole id.")]
@@ -91,9 +92,21 @@ def resume(task_id: TaskId, json: Json = False) -> None:
     _steered(task_id, json, lambda m: steer.resume(m, task_id))
 
 
-def retry(task_id: TaskId, json: Json = False) -> None:
+def retry(
+    task_id: TaskId,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Send the rejected rows in again, too, as a child task.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Try the failed chunks of a task again."""
-    _steered(task_id, json, lambda m: steer.retry(m, task_id))
+
+    async def again(machine: Machine) -> Task:
+        if rejected:
+            return (await retry_rejected(machine, task_id)).task
+        return await steer.retry(machine, task_id)
+
+    _steered(task_id, json, again)
 
 
 def cancel(task_id: TaskId, json: Json = False) -> None:
@@ -104,10 +117,15 @@ def cancel(task_id: TaskId, json: Json = False) -> None:
 def _steered(task_id: str, json: bool, ask: Callable[[Machine], Awaitable[Task]]) -> None:
     async def work(machine: Machine, screen: Screen) -> Exit:
         view = StatusView.of(await ask(machine), await machine.ledger.now())
-        screen.answer(view.model_dump(mode="json"), lambda: f"task {task_id}: {view.status}")
+        screen.answer(view.model_dump(mode="json"), lambda: _told(view, task_id))
         return Exit.DONE
 
     through(json, work)
+
+
+def _told(view: StatusView, asked: str) -> str:
+    of_another = "" if view.task_id == asked else f", with the rejected rows of task {asked}"
+    return f"task {view.task_id}: {view.status}{of_another}"
 
 
 def verify(task_id: TaskId, json: Json = False) -> None:

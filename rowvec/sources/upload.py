@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from rowvec.errors import SourceChanged, SourceNotFound
 from rowvec.filestores.base import FileStore
 from rowvec.model import SourcePin
 from rowvec.sources.base import Source
-
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+from rowvec.uploads import is_upload_id, upload_name
 
 
 class UploadSource(Source):
@@ -24,7 +22,7 @@ class UploadSource(Source):
         return cls(files)
 
     async def pin(self, ref: str) -> SourcePin:
-        size = await self._files.size(_name(ref)) if _ID.fullmatch(ref) else None
+        size = await self._files.size(upload_name(ref)) if is_upload_id(ref) else None
         if size is None:
             raise SourceNotFound(
                 f"There is no upload {ref!r}. Upload the file again and use the id it is given."
@@ -37,7 +35,7 @@ class UploadSource(Source):
         if start >= end:
             return b""
         try:
-            data = await self._files.read(_name(pin.ref), start, end)
+            data = await self._files.read(upload_name(pin.ref), start, end)
         except FileNotFoundError as error:
             raise _changed(pin) from error
         if len(data) != end - start:
@@ -45,12 +43,8 @@ class UploadSource(Source):
         return data
 
     async def _check(self, pin: SourcePin) -> None:
-        if await self._files.size(_name(pin.ref)) != pin.size:
+        if await self._files.size(upload_name(pin.ref)) != pin.size:
             raise _changed(pin)
-
-
-def _name(ref: str) -> str:
-    return f"uploads/{ref}.csv"
 
 
 def _changed(pin: SourcePin) -> SourceChanged:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.exports import as_csv, as_jsonl
+from app.api.models import RetryRequest
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, Service, TheService
 from app.api.status import StatusView
@@ -18,6 +19,7 @@ from rowvec.model import ChunkState, Flag, Task
 from rowvec.rejected import grouped, rejections
 from rowvec.removal import remove_vectors
 from rowvec.repair import repair_table
+from rowvec.resend import retry_rejected
 from rowvec.verify import verify
 
 router = APIRouter(tags=["tasks"])
@@ -105,12 +107,29 @@ async def resume(task: ExistingTask, the: TheService) -> StatusView:
 @router.post(
     "/api/v1/tasks/{task_id}/retry",
     operation_id="retryTask",
-    summary="Try the failed chunks again",
-    responses={**_STEERING, **refuses(403, 501)},
+    summary="Try the failed chunks again, or send the rejected rows in again",
+    response_description="The task, or the child that has its rejected rows already.",
+    responses={
+        202: {"model": StatusView, "description": "A new child with the rejected rows, under Location."},
+        **_STEERING,
+        **refuses(400, 403, 413, 422, 501, 507),
+    },
 )
-async def retry(task: ExistingTask, the: TheService) -> StatusView:
-    """Refused with 409 when the source has changed since the task was submitted."""
-    return await _view(the, await steer.retry(the.machine, task.id))
+async def retry(
+    task: ExistingTask, the: TheService, response: Response, body: RetryRequest | None = None
+) -> StatusView:
+    """Refused with 409 when the source has changed since the task was submitted.
+
+    With `{"rejected": true}` the rejected rows of an ended task go in again as a child of it, unchanged, and
+    the answer is that child; nothing that landed is done again. 409 when the task has not ended or none of
+    its rejected rows is open. While the child is at work the same call answers with the same child.
+    """
+    if body is None or not body.rejected:
+        return await _view(the, await steer.retry(the.machine, task.id))
+    sent = await retry_rejected(the.machine, task.id)
+    response.status_code = 202 if sent.fresh else 200
+    response.headers["Location"] = f"/api/v1/status/{sent.task.id}"
+    return await _view(the, sent.task)
 
 
 @router.post(
