@@ -64,7 +64,7 @@ async def _holder(machine: Machine, task: Task, children: Sequence[Task]) -> Tas
     """The task whose rejected rows are those still open: itself, or the child that was last made of them."""
     newest = {child.spec.source.ref: child for child in children if child.state is not TaskState.CANCELLED}
     holder = task
-    while holder.counts.rejected and (holder is task or holder.state is TaskState.COMPLETED):
+    while holder.counts.rejected:
         # Rows that were all rejected again make the same table once more: each child is passed once.
         child = newest.pop(await _table_id(machine, holder), None)
         if child is None:

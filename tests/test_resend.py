@@ -15,6 +15,7 @@ from rowvec.errors import SourceChanged, UnknownTask, WrongState
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.resend import retry_rejected
+from rowvec.uploads import FOLDER, upload_name
 from tests.worker_kit import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +92,7 @@ async def test_without_rejected_rows_or_before_the_end_it_is_refused(shop: Works
     with pytest.raises(UnknownTask):
         await retry_rejected(shop.machine, "nobody")
     assert await shop.ledger.children(waiting) == []
-    assert await shop.machine.files.names("uploads/") == []
+    assert await shop.machine.files.names(FOLDER) == []
 
 
 async def test_what_has_landed_with_a_child_is_not_sent_again(shop: Workshop) -> None:
@@ -189,11 +190,11 @@ async def test_a_child_that_was_cancelled_makes_room_for_another(shop: Workshop)
     assert (await shop.end_of(second.task.id)).counts.upserted == 3
 
 
-async def test_a_table_that_was_repaired_by_hand_is_another_matter(shop: Workshop, tmp_path: Path) -> None:
+async def test_a_table_that_was_repaired_by_hand_is_another_matter(shop: Workshop) -> None:
     """Only children made of the very rows count: a repair that is at work is not taken for them."""
     parent = await with_refused_rows(shop)
-    (tmp_path / "mended.csv").write_text("_row,_reason,id,text\n5,why,row-4,mended\n")
-    mended = (await submit(shop.machine, TaskRequest("local", "mended.csv", parent_id=parent.id))).task.id
+    await shop.machine.files.write(upload_name("mended"), b"_row,_reason,id,text\n5,why,row-4,mended\n")
+    mended = await submit(shop.machine, TaskRequest("upload", "mended", parent_id=parent.id))
     sent = await retry_rejected(shop.machine, parent.id)
 
-    assert sent.fresh and sent.task.id != mended
+    assert sent.fresh and sent.task.id != mended.task.id
