@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
+from rowvec.analysis import chunk_memory
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, RetryLater
 from rowvec.excerpt import excerpt
@@ -88,14 +89,6 @@ async def _look(machine: Machine, source: Source, spec: TaskSpec, size: int) -> 
     async for run in sample(source, spec, found.stretches):
         await seen.add(machine, source, spec, run)
     return await _conclude(machine, spec, size, found, seen)
-
-
-def chunk_memory(size: int, rows: int, chunk_size: int, dimension: int) -> int:
-    """Bytes that a chunk takes in a worker, for a source of `size` bytes and so many rows.
-
-    They are a row's bytes, its decoded cells, its text and its metadata, and its float32 vector.
-    """
-    return round(min(chunk_size, rows) * (4 * size / max(rows, 1) + 4 * dimension))
 
 
 @dataclass(frozen=True, slots=True)

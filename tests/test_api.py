@@ -127,9 +127,20 @@ def test_status_accounts_for_every_row(api: httpx2.Client, landed: str) -> None:
     assert told["read"] == 5 == sum(told[part] for part in parts)
     assert (told["upserted"], told["filtered"], told["rejected"], told["unprocessed"]) == (3, 1, 1, 0)
     assert body["outcome"] == "1 row rejected; 1 row outside the dates"
-    assert body["analysis"]["bytes"] == len(PRODUCTS.encode())
-    assert (body["analysis"]["rows"], body["analysis"]["chunk_size"]) == (5, 2)
-    assert body["analysis"]["memory_estimate_bytes"] > 0
+    found = body["analysis"]
+    assert found.pop("memory_estimate_bytes") > 0
+    assert found == {
+        "bytes": len(PRODUCTS.encode()),
+        "text_bytes": len(PRODUCTS.encode()),
+        "rows": 5,
+        "blank_lines": 0,
+        "columns": ["id", "title", "body", "price", "created_at"],
+        "encoding": "utf-8",
+        "compression": None,
+        "delimiter": ",",
+        "chunk_size": 2,
+        "chunks": 3,
+    }
     for moment in ("created_at", "started_at", "planned_at", "completed_at"):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body[moment])
     for link in body["links"].values():
@@ -480,6 +491,9 @@ def test_the_description_is_complete(running: Running) -> None:
     assert all(one["summary"] for one in operations)
     assert "HTTPValidationError" not in json.dumps(document)
     assert "/api/v1/process" in document["paths"]
+    analysis = document["components"]["schemas"]["AnalysisView"]
+    assert {"null", "integer"} == {kind["type"] for kind in analysis["properties"]["rows"]["anyOf"]}
+    assert "compression" in analysis["required"] and analysis["properties"]["columns"]["description"]
     for code in ("unknown-task", "source-not-found", "not-configured", "body-too-large", "unauthorized"):
         assert f'<dt id="{code}">' in page
     assert "no API key of that id" in page

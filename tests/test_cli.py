@@ -299,6 +299,15 @@ def test_tasks_and_status_agree_with_the_run(indexed: Inside, sample: Ran) -> No
     assert sample.task_id in indexed("tasks").stdout
 
 
+def test_status_shows_what_is_known_of_the_table(indexed: Inside, sample: Ran) -> None:
+    """Its size, spelling and columns, and what it holds."""
+    said = indexed("status", sample.task_id).stdout
+    size = (ROOT / "test_data/csv_files/sample.csv").stat().st_size
+    assert f"table: {size:,} bytes of utf-8; " in said
+    assert " columns separated by ',' (id, title, " in said
+    assert "10 rows in 1 chunks of up to 1,000, about 0.0 MB each in memory" in said
+
+
 def test_search_finds_the_row_by_meaning(indexed: Inside) -> None:
     """A query that shares no word with the row finds it, with its score, in both shapes."""
     found = indexed.json("search", "something to write with", "--limit", "3")["matches"]

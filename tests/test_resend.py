@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from app.api.status import StatusView
+from app.api.status import status_of
 from rowvec import steer
 from rowvec.errors import SourceChanged, UnknownTask, WrongState
 from rowvec.intake import TaskRequest, submit
@@ -50,7 +50,7 @@ async def with_refused_rows(shop: Workshop) -> Task:
 
 async def seen(shop: Workshop, parent: Task) -> tuple[int, int]:
     """Upserted and open rows of a task and its children, as callers see them."""
-    told = StatusView.of(parent, 0.0, await shop.ledger.children(parent.id)).with_children
+    told = (await status_of(shop.ledger, parent, await shop.ledger.children(parent.id))).with_children
     assert told
     return told.upserted, told.rejected
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
 
 from app.api.status import Moment, StatusView
+from rowvec.analysis import analysed
 from rowvec.estimate import Estimate
+from rowvec.ledgers.base import Ledger, Page
 from rowvec.model import Chunk, utc
 from rowvec.rejected import Group
 
@@ -97,6 +100,13 @@ class TaskList(BaseModel):
 
     tasks: list[StatusView]
     next_cursor: str | None
+
+    @staticmethod
+    async def of(ledger: Ledger, page: Page) -> TaskList:
+        now = await ledger.now()
+        tables = await asyncio.gather(*(analysed(ledger, task) for task in page.tasks))
+        views = [StatusView.of(task, now, table) for task, table in zip(page.tasks, tables, strict=True)]
+        return TaskList(tasks=views, next_cursor=page.cursor)
 
 
 class ChunkView(BaseModel):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.api.status import StatusView
+from app.api.status import StatusView, status_of
 from app.api.views import GroupList, TaskList
 from app.cli.door import through
 from app.cli.exits import Exit
@@ -38,8 +38,7 @@ def tasks(
 
     async def work(machine: Machine, screen: Screen) -> Exit:
         page = await machine.ledger.tasks(limit=limit, cursor=cursor, state=status)
-        now = await machine.ledger.now()
-        listed = TaskList(tasks=[StatusView.of(task, now) for task in page.tasks], next_cursor=page.cursor)
+        listed = await TaskList.of(machine.ledger, page)
         screen.answer(listed.model_dump(mode="json"), lambda: _listed(listed.tasks))
         if page.cursor and not json:
             screen.note(f"More: ./vectordb tasks --cursor {page.cursor}")
@@ -116,7 +115,7 @@ def cancel(task_id: TaskId, json: Json = False) -> None:
 
 def _steered(task_id: str, json: bool, ask: Callable[[Machine], Awaitable[Task]]) -> None:
     async def work(machine: Machine, screen: Screen) -> Exit:
-        view = StatusView.of(await ask(machine), await machine.ledger.now())
+        view = await status_of(machine.ledger, await ask(machine))
         screen.answer(view.model_dump(mode="json"), lambda: _told(view, task_id))
         return Exit.DONE
 

@@ -11,7 +11,7 @@ from app.api.exports import as_csv, as_jsonl
 from app.api.models import RetryRequest
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, Service, TheService
-from app.api.status import StatusView
+from app.api.status import StatusView, status_of
 from app.api.views import ChunkList, GroupList, Removed, TaskList, VerificationView
 from rowvec import steer
 from rowvec.errors import InvalidRequest
@@ -32,7 +32,7 @@ _STEERING = refuses(401, 404, 409, 503)
 
 
 async def _view(the: Service, task: Task) -> StatusView:
-    return StatusView.of(task, await the.machine.ledger.now())
+    return await status_of(the.machine.ledger, task)
 
 
 @router.get(
@@ -53,7 +53,7 @@ async def status(
     if f'"{version}"' in known or "*" in known:
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return StatusView.of(task, await the.machine.ledger.now(), children)
+    return await status_of(the.machine.ledger, task, children)
 
 
 @router.get(
@@ -69,8 +69,7 @@ async def tasks(
     cursor: Annotated[str | None, Query(min_length=1, max_length=512)] = None,
 ) -> TaskList:
     page = await the.machine.ledger.tasks(limit=limit, cursor=cursor, state=status)
-    now = await the.machine.ledger.now()
-    return TaskList(tasks=[StatusView.of(task, now) for task in page.tasks], next_cursor=page.cursor)
+    return await TaskList.of(the.machine.ledger, page)
 
 
 @router.post(
