@@ -6,19 +6,19 @@ Offsets of such a task (of the header, of chunks, of rejected rows) are those of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
 from rowvec.encoding import UTF8, ToUtf8, compression_of, encoding_of
-from rowvec.errors import LeaseLost, SourceChanged
-from rowvec.filestores.base import FileStore
+from rowvec.errors import LeaseLost
 from rowvec.lease import Lease
 from rowvec.machine import Limits, Machine
 from rowvec.model import Dialect, SourcePin, Task, TaskSpec, TaskState
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
+from rowvec.sources.stored import StoredSource
 from rowvec.unpack import Unpacker, unpacked
 
 READ_BYTES = 4 << 20
@@ -89,8 +89,11 @@ async def opened(machine: Machine, task_id: str, spec: TaskSpec) -> tuple[Source
     """
     if not spec.dialect.copied:
         return machine.source(spec.source.kind), spec
-    copy = Copy(machine.files)
-    return copy, replace(spec, source=await copy.pin(copy_name(task_id)))
+    copies, name = StoredSource(machine.files), copy_name(task_id)
+    pin = await copies.find(name)
+    if pin is None:
+        raise copies.gone(name)
+    return copies, replace(spec, source=pin)
 
 
 async def ensure_copy(machine: Machine, lease: Lease) -> None:
@@ -150,38 +153,3 @@ async def _claimed_blocks(machine: Machine, lease: Lease) -> AsyncGenerator[byte
         if hold := (await machine.ledger.task(task.id)).hold:
             raise LeaseLost(f"task {task.id} is {hold}")
         yield await outlast(lease, partial(source.read, pin, start, start + READ_BYTES))
-
-
-class Copy(Source):
-    """Copies in the file store, by their names; written once, so the size is the version."""
-
-    def __init__(self, files: FileStore) -> None:
-        self._files = files
-
-    @classmethod
-    def open(cls, settings: Mapping[str, str], files: FileStore) -> Copy:  # noqa: ARG003 (the contract's signature)
-        return cls(files)
-
-    async def pin(self, ref: str) -> SourcePin:
-        """Raises SourceChanged where there is none."""
-        size = await self._files.size(ref)
-        if size is None:
-            raise _gone(ref)
-        return SourcePin("copy", ref, str(size), size)
-
-    async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
-        end = min(end, pin.size)
-        try:
-            data = await self._files.read(pin.ref, start, end) if start < end else b""
-        except FileNotFoundError as error:
-            raise _gone(pin.ref) from error
-        if len(data) != max(end - start, 0):
-            raise _gone(pin.ref)
-        return data
-
-
-def _gone(ref: str) -> SourceChanged:
-    return SourceChanged(
-        f"The UTF-8 copy of the source, '{ref}' in the file store, is gone or is not the one that was "
-        "planned. Submit the source again."
-    )

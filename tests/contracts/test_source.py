@@ -11,6 +11,7 @@ from rowvec.errors import SourceChanged, SourceForbidden, SourceNotFound
 from rowvec.filestores.folder import FolderStore
 from rowvec.sources.base import Source
 from rowvec.sources.local import LocalSource
+from rowvec.sources.stored import StoredSource
 from rowvec.sources.upload import UploadSource
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,14 @@ def upload(folder: Path) -> Case:
     return Case(UploadSource.open({}, FolderStore.open(f"file://{folder}/store", {})), "a1-B2", path)
 
 
-@pytest.fixture(params=[local, upload])
+def stored(folder: Path) -> Case:
+    path = folder / "store" / "tasks" / "it" / "source.csv"
+    path.parent.mkdir(parents=True)
+    source = StoredSource.open({}, FolderStore.open(f"file://{folder}/store", {}))
+    return Case(source, "tasks/it/source.csv", path)
+
+
+@pytest.fixture(params=[local, upload, stored])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     make: Callable[[Path], Case] = request.param
     made = make(tmp_path)
