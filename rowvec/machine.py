@@ -15,6 +15,7 @@ from rowvec.errors import NotConfigured
 from rowvec.filestores.base import FileStore
 from rowvec.governor import Governor
 from rowvec.ledgers.base import Ledger
+from rowvec.remembered import Remembered
 from rowvec.sources.base import Source
 from rowvec.vectorstores.base import VectorStore
 
@@ -35,7 +36,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One backend for each role. `embedder_name` is the name the settings gave it."""
+    """One backend for each role. `embedder_name` is the name the settings gave it.
+
+    `tolerated` are tasks whose rejected rows need no further look, as far as this process knows.
+    """
 
     ledger: Ledger
     files: FileStore
@@ -46,6 +50,7 @@ class Machine:
     limits: Limits = Limits()
     governor: Governor = field(default_factory=Governor)
     disk: Disk = field(default_factory=Disk)
+    tolerated: Remembered = field(default_factory=Remembered)
 
     @classmethod
     def open(cls, settings: Mapping[str, str], limits: Limits) -> Machine:
