@@ -7,25 +7,24 @@ where a process dies over it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 
 from rowvec.errors import RetryLater
-from rowvec.ledgers.base import Ledger
+from rowvec.expiry import drop_old_uploads
 from rowvec.machine import Machine
 from rowvec.model import Task, TaskState
+from rowvec.paging import PAGE, all_tasks
 from rowvec.remembered import Remembered
-from rowvec.spool import drop_copy
+from rowvec.spool import FOR_GOOD, drop_copy
 
 log = structlog.get_logger(__name__)
 
 QUICK_SECONDS = 5.0
 SLOW_ROUNDS = 720
 """Every so manyth round is a slow one: once an hour, and first of all."""
-
-PAGE = 200
 
 
 class Housekeeping:
@@ -51,20 +50,23 @@ class Housekeeping:
     async def quick(self) -> None:
         """Copies of the newest cancelled tasks go: of most, within seconds."""
         page = await self._machine.ledger.tasks(PAGE, state=TaskState.CANCELLED)
-        await self._drop_copies(page.tasks)
+        for task in page.tasks:
+            await self._drop_copy(task)
 
     async def slow(self) -> None:
-        """Copies of all tasks that have ended for good go, also where a process died before it did so."""
-        for state in (TaskState.CANCELLED, TaskState.COMPLETED):
-            async for tasks in pages(self._machine.ledger, state):
-                await self._drop_copies(tasks)
+        """Copies of all tasks that have ended for good go, also where a process died before it did so; and
+        uploads that are old."""
+        for state in FOR_GOOD:
+            async for task in all_tasks(self._machine.ledger, state):
+                await self._drop_copy(task)
+        if gone := await drop_old_uploads(self._machine):
+            log.info("old uploads removed", names=gone)
 
-    async def _drop_copies(self, tasks: Iterable[Task]) -> None:
-        """Neither state is ever left again, so each task is looked at once."""
-        for task in tasks:
-            if task.spec.dialect.copied and task.id not in self._cleared:
-                await drop_copy(self._machine, task)
-                self._cleared.add(task.id)
+    async def _drop_copy(self, task: Task) -> None:
+        """None of these states is ever left again, so each task is looked at once."""
+        if task.spec.dialect.copied and task.id not in self._cleared:
+            await drop_copy(self._machine, task)
+            self._cleared.add(task.id)
 
 
 @asynccontextmanager
@@ -76,14 +78,3 @@ async def housekeeping(machine: Machine) -> AsyncIterator[None]:
     finally:
         rounds.cancel()
         await asyncio.gather(rounds, return_exceptions=True)
-
-
-async def pages(ledger: Ledger, state: str | None = None) -> AsyncIterator[list[Task]]:
-    """All tasks, newest first, as many at a time as a page has."""
-    cursor: str | None = None
-    while True:
-        page = await ledger.tasks(PAGE, cursor, state)
-        yield list(page.tasks)
-        if page.cursor is None:
-            return
-        cursor = page.cursor

@@ -24,7 +24,7 @@ from rowvec.vectorstores.base import VectorStore
 class Limits:
     """The machine's own numbers: rows a chunk, bytes a record, seconds a silent worker is believed alive,
     bytes that a compressed source may unpack to, the share of the first rows that may be rejected before a
-    person is asked, bytes that stay free on the disk."""
+    person is asked, bytes that stay free on the disk, days that uploads are kept (0: for ever)."""
 
     chunk_size: int = 1000
     max_record_bytes: int = 16 * 1024 * 1024
@@ -32,6 +32,7 @@ class Limits:
     max_decompressed_bytes: int = 100 * 1024**3
     rejected_share: float = 0.5
     min_free_bytes: int = 1024**3
+    upload_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

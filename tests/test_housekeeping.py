@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from rowvec import housekeeping, steer
+from rowvec import housekeeping, paging, steer
 from rowvec.errors import SourceChanged, Unavailable
 from rowvec.housekeeping import Housekeeping
 from rowvec.model import Flag, Hold, SourcePin, TaskState
@@ -88,7 +88,7 @@ async def test_copies_that_a_killed_process_left_go_and_those_still_needed_stay(
 
 async def test_all_pages_of_tasks_are_looked_at(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are."""
-    monkeypatch.setattr(housekeeping, "PAGE", 2)
+    monkeypatch.setattr(paging, "PAGE", 2)
     tasks = [await shelf.submit_bytes(gzip.compress(table(n).encode())) for n in range(1, 6)]
     for task_id in tasks:
         await shelf.ledger.flag(task_id, Flag.CANCEL)
