@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     max_decompressed_bytes: int = Field(100 * 1024**3, ge=1)
     rejected_share: float = Field(0.5, ge=0, le=1)
     min_free_bytes: int = Field(1024**3, ge=0)
+    upload_days: int = Field(30, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     environment: str = "development"
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
             max_decompressed_bytes=self.max_decompressed_bytes,
             rejected_share=self.rejected_share,
             min_free_bytes=self.min_free_bytes,
+            upload_days=self.upload_days,
         )
 
     def for_machine(self) -> dict[str, str]:

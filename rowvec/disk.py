@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 from rowvec.errors import DiskLow
@@ -54,7 +54,7 @@ class Disk:
         if free - size < self._floor:
             raise DiskLow(self._words(free, size))
 
-    async def watched(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def watched(self, parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """The parts of a stream to be written. Raises DiskLow as soon as it has brought the disk too low."""
         since = 0
         async for part in parts:

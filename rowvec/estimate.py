@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
+from rowvec.analysis import chunk_memory
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, NotConfigured, RetryLater
+from rowvec.errors import InputRefused, RetryLater
+from rowvec.excerpt import excerpt
 from rowvec.intake import TaskRequest, prepare_spec
 from rowvec.machine import Machine
-from rowvec.model import Chunk, TaskSpec
-from rowvec.pipeline import read_and_describe
-from rowvec.survey import Run, Survey, sample, survey
+from rowvec.model import TaskSpec
+from rowvec.pipeline import read_and_describe_from
+from rowvec.sources.base import Source
+from rowvec.survey import SCAN_BYTES, Run, Survey, sample, survey
 
 TIMED_TEXTS = 512
 
@@ -23,9 +26,10 @@ TIMED_TEXTS = 512
 class Estimate:
     """What a request would come to. Nothing of it is recorded.
 
-    `bytes` is the source's size, `rows`, `blank_lines` and `chunks` are what the planner would count;
-    unless `exact` the source was too large to be scanned whole, `rows` and `chunks` are in proportion
-    to its bytes, and `blank_lines` is None. `memory_bytes` is what one chunk takes in a worker.
+    `bytes` is the source's size, `text_bytes` that of its table in plain UTF-8, another one only where
+    `compression` or `encoding` say so. `rows`, `blank_lines` and `chunks` are what the planner would count;
+    unless `exact` the source was too large to be scanned whole, `text_bytes`, `rows` and `chunks` are in
+    proportion to its bytes, and `blank_lines` is None. `memory_bytes` is what one chunk takes in a worker.
 
     All else is extrapolated from `sampled_rows`, and exact where these are all rows: `rows_to_embed`,
     their `passages` (vectors) and `tokens`, as the embedder counts them, with `tokens_low` to
@@ -39,6 +43,9 @@ class Estimate:
 
     model: str
     bytes: int
+    text_bytes: int
+    encoding: str
+    compression: str
     rows: int
     blank_lines: int | None
     chunks: int
@@ -62,8 +69,9 @@ class Estimate:
 async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
     """Check the request as `submit` does, scan its source, and look at rows from all over it.
 
-    Writes nothing, and calls the embedder only where embedding is free and without a budget.
-    Raises what submit raises, and what Source.read raises.
+    Writes nothing that outlasts it, and calls the embedder only where embedding is free and without a
+    budget. Raises what submit raises, what Source.read raises, SourceDamaged where the source cannot be
+    unpacked or decoded, and DiskLow where there is no room to unpack it.
     """
     spec = await prepare_spec(machine, request)
     if spec.wish is not None:
@@ -71,25 +79,21 @@ async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
             "Estimates of tables that must be exported first come in a later version. Export the table "
             "and estimate the file, or submit it as it is."
         )
-    if spec.dialect.copied:
-        raise NotConfigured(
-            "Estimates of compressed sources, and of encodings other than UTF-8, come in a later version. "
-            "Give a copy that is plain UTF-8, or submit the source as it is."
-        )
-    source = machine.source(spec.source.kind)
-    found = await survey(source, spec)
-    seen = _Sample(found.rows, spec.source.size - spec.data_start)
+    if not spec.dialect.copied:
+        return await _look(machine, machine.source(spec.source.kind), spec, spec.source.size)
+    async with excerpt(machine, spec, SCAN_BYTES) as text:
+        pinned = replace(spec, source=await text.pin(spec.source.ref))
+        found = await _look(machine, text, pinned, text.whole_bytes(spec.source.size))
+    return replace(found, bytes=spec.source.size)
+
+
+async def _look(machine: Machine, source: Source, spec: TaskSpec, size: int) -> Estimate:
+    """The estimate of a table of `size` bytes; the source may have less of it, and then its beginning."""
+    found = await survey(source, spec, size)
+    seen = _Sample(found.rows, size - spec.data_start)
     async for run in sample(source, spec, found.stretches):
-        await seen.add(machine, spec, run)
-    return await _conclude(machine, spec, found, seen)
-
-
-def chunk_memory(size: int, rows: int, chunk_size: int, dimension: int) -> int:
-    """Bytes that a chunk takes in a worker, for a source of `size` bytes and so many rows.
-
-    They are a row's bytes, its decoded cells, its text and its metadata, and its float32 vector.
-    """
-    return round(min(chunk_size, rows) * (4 * size / max(rows, 1) + 4 * dimension))
+        await seen.add(machine, source, spec, run)
+    return await _conclude(machine, spec, size, found, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,10 @@ class _Sample:
     timed_tokens: int = 0
     seconds: float = 0.0
 
-    async def add(self, machine: Machine, spec: TaskSpec, run: Run) -> None:
+    async def add(self, machine: Machine, source: Source, spec: TaskSpec, run: Run) -> None:
         """Describe the run as a worker would."""
         started = perf_counter()
-        rows, described = await read_and_describe(machine, spec, Chunk("", run.plan))
+        rows, described = await read_and_describe_from(source, machine, spec, run.plan)
         self.seconds += perf_counter() - started
         texts = [text for entry in described.entries for text in entry.passages]
         embedder = machine.embedder
@@ -176,20 +180,23 @@ class _Sample:
         return ratio * whole, error
 
 
-async def _conclude(machine: Machine, spec: TaskSpec, found: Survey, seen: _Sample) -> Estimate:
+async def _conclude(machine: Machine, spec: TaskSpec, size: int, found: Survey, seen: _Sample) -> Estimate:
     tokens, error = seen.total(lambda run: run.tokens)
     rows_to_embed = round(seen.total(lambda run: run.embedded)[0])
     passages = round(seen.total(lambda run: run.passages)[0])
     dollars = tokens * machine.embedder.price / 1e6
     return Estimate(
         model=spec.model,
-        bytes=spec.source.size,
+        bytes=size,
+        text_bytes=size,
+        encoding=spec.dialect.encoding,
+        compression=spec.dialect.compression,
         rows=found.rows,
         blank_lines=found.blank_lines,
         chunks=found.chunks,
         exact=found.exact,
         chunk_size=spec.chunk_size,
-        memory_bytes=chunk_memory(spec.source.size, found.rows, spec.chunk_size, spec.dimension),
+        memory_bytes=chunk_memory(size, found.rows, spec.chunk_size, spec.dimension),
         sampled_rows=seen.looked_at,
         rows_to_embed=min(rows_to_embed, found.rows),
         passages=passages,

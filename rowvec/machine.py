@@ -17,6 +17,7 @@ from rowvec.filestores.base import FileStore
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
+from rowvec.remembered import Remembered
 from rowvec.sources.base import Source
 from rowvec.vectorstores.base import VectorStore
 
@@ -25,7 +26,7 @@ from rowvec.vectorstores.base import VectorStore
 class Limits:
     """The machine's own numbers: rows a chunk, bytes a record, seconds a silent worker is believed alive,
     bytes that a compressed source may unpack to, the share of the first rows that may be rejected before a
-    person is asked, bytes that stay free on the disk."""
+    person is asked, bytes that stay free on the disk, days that uploads are kept (0: for ever)."""
 
     chunk_size: int = 1000
     max_record_bytes: int = 16 * 1024 * 1024
@@ -33,11 +34,15 @@ class Limits:
     max_decompressed_bytes: int = 100 * 1024**3
     rejected_share: float = 0.5
     min_free_bytes: int = 1024**3
+    upload_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One backend for each role. `embedder_name` is the name the settings gave it."""
+    """One backend for each role. `embedder_name` is the name the settings gave it.
+
+    `tolerated` are tasks whose rejected rows need no further look, as far as this process knows.
+    """
 
     ledger: Ledger
     files: FileStore
@@ -49,6 +54,7 @@ class Machine:
     governor: Governor = field(default_factory=Governor)
     kept: Kept[Job] = field(default_factory=Kept)
     disk: Disk = field(default_factory=Disk)
+    tolerated: Remembered = field(default_factory=Remembered)
     _sources: dict[str, Source] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod

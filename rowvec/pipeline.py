@@ -19,9 +19,10 @@ from rowvec.errors import PauseNeeded
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
-from rowvec.model import Chunk, ChunkFiles, Counts, Rejection, TaskSpec
+from rowvec.model import Chunk, ChunkFiles, Counts, PlannedChunk, Rejection, TaskSpec
 from rowvec.reader import ChunkRows, read_chunk
 from rowvec.retry import outlast
+from rowvec.sources.base import Source
 from rowvec.spool import opened
 from rowvec.storing import Stored, store
 
@@ -54,7 +55,14 @@ async def _commit(machine: Machine, lease: Lease, counts: Counts, files: ChunkFi
 async def read_and_describe(machine: Machine, spec: TaskSpec, chunk: Chunk) -> tuple[ChunkRows, Described]:
     """The chunk's rows, and what is to be embedded of them."""
     source, pinned = await opened(machine, chunk.task_id, spec)
-    rows = repair.restored(spec, await read_chunk(source, pinned, chunk.plan))
+    return await read_and_describe_from(source, machine, pinned, chunk.plan)
+
+
+async def read_and_describe_from(
+    source: Source, machine: Machine, spec: TaskSpec, plan: PlannedChunk
+) -> tuple[ChunkRows, Described]:
+    """The same of a source that is at hand; `spec` has the pin to read it by."""
+    rows = repair.restored(spec, await read_chunk(source, spec, plan))
     describer = Describer(
         repair.plain(spec),
         machine.store.max_metadata_bytes,

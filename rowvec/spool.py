@@ -6,22 +6,24 @@ Offsets of such a task (of the header, of chunks, of rejected rows) are those of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
 from rowvec.encoding import UTF8, ToUtf8, compression_of, encoding_of
-from rowvec.errors import LeaseLost, SourceChanged
-from rowvec.filestores.base import FileStore
+from rowvec.errors import LeaseLost
 from rowvec.lease import Lease
-from rowvec.machine import Machine
-from rowvec.model import Dialect, SourcePin, Task, TaskSpec
+from rowvec.machine import Limits, Machine
+from rowvec.model import Dialect, SourcePin, Task, TaskSpec, TaskState
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
-from rowvec.unpack import unpacked
+from rowvec.sources.stored import StoredSource
+from rowvec.unpack import Unpacker, unpacked
 
 READ_BYTES = 4 << 20
+FOR_GOOD = (TaskState.COMPLETED, TaskState.CANCELLED)
+"""A task that failed keeps its copy for the retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ async def _unpacked_head(
     source: Source, pin: SourcePin, compression: str, size: int, most_bytes: int
 ) -> tuple[bytes, bool]:
     head = b""
-    async with aclosing(unpacked(_blocks(source, pin), compression, most_bytes)) as pieces:
+    unpacker = Unpacker(compression, most_bytes)
+    async with aclosing(unpacked(blocks_of(source, pin), unpacker)) as pieces:
         async for piece in pieces:
             head += piece
             if len(head) > size:
@@ -65,7 +68,8 @@ async def _unpacked_head(
     return head, True
 
 
-async def _blocks(source: Source, pin: SourcePin) -> AsyncGenerator[bytes]:
+async def blocks_of(source: Source, pin: SourcePin) -> AsyncGenerator[bytes]:
+    """The pinned source from its beginning to its end."""
     for start in range(0, pin.size, READ_BYTES):
         yield await source.read(pin, start, start + READ_BYTES)
 
@@ -85,8 +89,11 @@ async def opened(machine: Machine, task_id: str, spec: TaskSpec) -> tuple[Source
     """
     if not spec.dialect.copied:
         return machine.source(spec.source.kind), spec
-    copy = Copy(machine.files)
-    return copy, replace(spec, source=await copy.pin(copy_name(task_id)))
+    copies, name = StoredSource(machine.files), copy_name(task_id)
+    pin = await copies.find(name)
+    if pin is None:
+        raise copies.gone(name)
+    return copies, replace(spec, source=pin)
 
 
 async def ensure_copy(machine: Machine, lease: Lease) -> None:
@@ -99,26 +106,34 @@ async def ensure_copy(machine: Machine, lease: Lease) -> None:
     name = copy_name(task.id)
     if not task.spec.dialect.copied or await machine.files.size(name) is not None:
         return
-    most = machine.limits.max_decompressed_bytes
+    dialect = task.spec.dialect
+    unpacker = unpacker_of(dialect, machine.limits)
     async with (
         aclosing(_claimed_blocks(machine, lease)) as blocks,
-        aclosing(converted(blocks, task.spec.dialect, most)) as text,
+        aclosing(converted(blocks, dialect, unpacker)) as text,
     ):
         await machine.files.write_stream(name, text)
+    if (await machine.ledger.task(task.id)).state in FOR_GOOD:  # it ended while a lost lease was not noticed
+        await drop_copy(machine, task)
 
 
 async def drop_copy(machine: Machine, task: Task) -> None:
-    """Remove the copy of a completed task: nothing reads its source any more."""
+    """Remove the copy of a task that has ended for good: nothing reads its source any more."""
     if task.spec.dialect.copied:
         await machine.files.delete(copy_name(task.id))
 
 
+def unpacker_of(dialect: Dialect, limits: Limits) -> Unpacker | None:
+    """What a source of this dialect is to be unpacked by, if it is."""
+    return Unpacker(dialect.compression, limits.max_decompressed_bytes) if dialect.compression else None
+
+
 async def converted(
-    blocks: AsyncIterator[bytes], dialect: Dialect, max_decompressed_bytes: int
+    blocks: AsyncIterator[bytes], dialect: Dialect, unpacker: Unpacker | None
 ) -> AsyncGenerator[bytes]:
     """The blocks of a source as UTF-8. Raises SourceDamaged where they are not as the dialect says."""
-    if dialect.compression:
-        blocks = unpacked(blocks, dialect.compression, max_decompressed_bytes)
+    if unpacker:
+        blocks = unpacked(blocks, unpacker)
     if dialect.encoding == UTF8:
         async for block in blocks:
             yield block
@@ -138,38 +153,3 @@ async def _claimed_blocks(machine: Machine, lease: Lease) -> AsyncGenerator[byte
         if hold := (await machine.ledger.task(task.id)).hold:
             raise LeaseLost(f"task {task.id} is {hold}")
         yield await outlast(lease, partial(source.read, pin, start, start + READ_BYTES))
-
-
-class Copy(Source):
-    """Copies in the file store, by their names; written once, so the size is the version."""
-
-    def __init__(self, files: FileStore) -> None:
-        self._files = files
-
-    @classmethod
-    def open(cls, settings: Mapping[str, str], files: FileStore) -> Copy:  # noqa: ARG003 (the contract's signature)
-        return cls(files)
-
-    async def pin(self, ref: str) -> SourcePin:
-        """Raises SourceChanged where there is none."""
-        size = await self._files.size(ref)
-        if size is None:
-            raise _gone(ref)
-        return SourcePin("copy", ref, str(size), size)
-
-    async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
-        end = min(end, pin.size)
-        try:
-            data = await self._files.read(pin.ref, start, end) if start < end else b""
-        except FileNotFoundError as error:
-            raise _gone(pin.ref) from error
-        if len(data) != max(end - start, 0):
-            raise _gone(pin.ref)
-        return data
-
-
-def _gone(ref: str) -> SourceChanged:
-    return SourceChanged(
-        f"The UTF-8 copy of the source, '{ref}' in the file store, is gone or is not the one that was "
-        "planned. Submit the source again."
-    )

@@ -7,6 +7,7 @@ from rowvec.errors import SourceChanged, SourceNotFound
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskSpec, TaskState
 from rowvec.sources.base import ExportedSource
+from rowvec.spool import drop_copy, opened
 
 
 async def resume(machine: Machine, task_id: str) -> Task:
@@ -17,16 +18,35 @@ async def resume(machine: Machine, task_id: str) -> Task:
     return await machine.ledger.flag(task_id, Flag.RESUME)
 
 
+async def cancel(machine: Machine, task_id: str) -> Task:
+    """Stop a task for good; what has landed stays, what only its work needed goes.
+
+    Where something of it is still at work, that ends first, and housekeeping does the rest.
+    Raises UnknownTask and WrongState.
+    """
+    task = await machine.ledger.flag(task_id, Flag.CANCEL)
+    if task.state is TaskState.CANCELLED:
+        await drop_copy(machine, task)
+    return task
+
+
 async def retry(machine: Machine, task_id: str) -> Task:
     """Let a failed task try its failed chunks again, on the very bytes it was submitted with.
 
-    Raises UnknownTask, WrongState, and SourceChanged when the source is another one by now or gone:
-    chunks of two versions must not mix in one index.
+    Raises UnknownTask, WrongState, and SourceChanged when the source is another one by now or gone, as is
+    its copy once the task's vectors were removed: chunks of two versions must not mix in one index.
     """
     task = await machine.ledger.task(task_id)
     if task.state is TaskState.FAILED:
-        await _same_source(machine, task.spec)
+        await check_unchanged(machine, task)
     return await machine.ledger.flag(task_id, Flag.RETRY)
+
+
+async def check_unchanged(machine: Machine, task: Task) -> None:
+    """Raises SourceChanged where a task would go on with other bytes than it began with, or with none."""
+    await _same_source(machine, task.spec)
+    if task.planned:
+        await opened(machine, task.id, task.spec)
 
 
 async def _same_source(machine: Machine, spec: TaskSpec) -> None:

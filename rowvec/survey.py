@@ -44,31 +44,41 @@ class Run:
     weight: float
 
 
-async def survey(source: Source, spec: TaskSpec) -> Survey:
+async def survey(source: Source, spec: TaskSpec, whole: int | None = None) -> Survey:
     """Scan the source as the planner does, to its end or to SCAN_BYTES or SCAN_CHUNKS.
 
-    Raises what Source.read raises.
+    `whole` is the size of the table where the source has only its beginning: then the chunk that touches
+    the cut is left out. Raises what Source.read raises.
     """
-    spread = _Spread()
+    size = spec.source.size if whole is None else whole
+    is_cut = size > spec.source.size
+    spread, last = _Spread(), None
     async with aclosing(plan(source, spec)) as items:
         async for item in items:
-            if isinstance(item, Totals):
+            if isinstance(item, Totals) and not is_cut:
                 return Survey(item.rows, item.chunks, item.blank_lines, True, spread.finish())
+            if isinstance(item, Totals) or (is_cut and item.end >= spec.source.size):
+                break
             spread.add(item)
-            if _is_enough(item, spec):
-                return _extrapolated(item, spec, spread.finish())
+            last = item
+            if _is_enough(item, spec, size):
+                break
             if item.number % 1000 == 0:
                 await asyncio.sleep(0)  # tiny chunks come by the hundred thousand from one block
-    raise AssertionError("a plan ends with its totals")
+    return _extrapolated(last, spec, size, spread.finish())
 
 
-def _is_enough(chunk: PlannedChunk, spec: TaskSpec) -> bool:
+def _is_enough(chunk: PlannedChunk, spec: TaskSpec, size: int) -> bool:
     scanned = chunk.end - spec.data_start
-    return chunk.end < spec.source.size and (scanned >= SCAN_BYTES or chunk.number + 1 >= SCAN_CHUNKS)
+    return chunk.end < size and (scanned >= SCAN_BYTES or chunk.number + 1 >= SCAN_CHUNKS)
 
 
-def _extrapolated(last: PlannedChunk, spec: TaskSpec, stretches: list[PlannedChunk]) -> Survey:
-    share = (last.end - spec.data_start) / (spec.source.size - spec.data_start)
+def _extrapolated(
+    last: PlannedChunk | None, spec: TaskSpec, size: int, stretches: list[PlannedChunk]
+) -> Survey:
+    if last is None:
+        return Survey(0, 0, None, False, stretches)
+    share = (last.end - spec.data_start) / (size - spec.data_start)
     rows = last.first_row + last.rows - 1
     return Survey(round(rows / share), round((last.number + 1) / share), None, False, stretches)
 

@@ -19,17 +19,32 @@ async def check(machine: Machine, task: Task) -> None:
 
     Asked before each chunk, of the task as it was handed out, so a worker that dies between a commit and
     this question loses nothing. The rows are those of the chunks that begin within the first FIRST_ROWS,
-    or all rows of a shorter table. Once a person has resumed the task it is never asked again.
+    or all rows of a shorter table. Once a person has resumed the task it is never asked again. An answer
+    that nothing can change any more is remembered, so a task of many rejections costs no look a chunk.
     """
     share = machine.limits.rejected_share
     if task.counts.rejected <= share * (min(FIRST_ROWS, task.rows_planned) if task.planned else FIRST_ROWS):
         return
+    if task.id in machine.tolerated:
+        return
     chunks = await _first_chunks(machine, task)
-    rows = sum(chunk.plan.rows for chunk in chunks)
-    rows = rows if task.planned else max(rows, FIRST_ROWS)
-    refused = sum(chunk.counts.rejected for chunk in chunks)
-    if refused > share * rows and await machine.files.size(_accepted(task.id)) is None:
-        raise PauseNeeded(await _words(machine, task, chunks, refused, rows))
+    first = _First(chunks, task.planned)
+    if first.rejected > share * first.rows:
+        if await machine.files.size(_accepted(task.id)) is None:
+            raise PauseNeeded(await _words(machine, task, chunks, first))
+        machine.tolerated.add(task.id)
+    elif first.rejected + first.open <= share * first.rows:
+        machine.tolerated.add(task.id)
+
+
+class _First:
+    """The first rows at one moment: how many, how many rejected, how many whose outcome is still open."""
+
+    def __init__(self, chunks: Sequence[Chunk], planned: bool) -> None:
+        found = sum(chunk.plan.rows for chunk in chunks)
+        self.rows = found if planned else max(found, FIRST_ROWS)
+        self.rejected = sum(chunk.counts.rejected for chunk in chunks)
+        self.open = sum(chunk.plan.rows for chunk in chunks if chunk.state is not ChunkState.DONE)
 
 
 async def accept(machine: Machine, task: Task) -> None:
@@ -49,12 +64,12 @@ async def _first_chunks(machine: Machine, task: Task) -> list[Chunk]:
     return [chunk for chunk in chunks if chunk.plan.first_row <= FIRST_ROWS]
 
 
-async def _words(machine: Machine, task: Task, chunks: Sequence[Chunk], refused: int, rows: int) -> str:
+async def _words(machine: Machine, task: Task, chunks: Sequence[Chunk], first: _First) -> str:
     done = [chunk for chunk in chunks if chunk.state is ChunkState.DONE]
     worst = (await rejected.grouped(_rejections(machine, done)))[0]
     return (
-        f"{OPENING}{refused:,} of the first {rows:,} rows were rejected, {worst.count:,} of them as "
-        f"'{worst.code}' (row {worst.first_row}: {worst.reason[:300]}). Look at the list: "
+        f"{OPENING}{first.rejected:,} of the first {first.rows:,} rows were rejected, {worst.count:,} of "
+        f"them as '{worst.code}' (row {worst.first_row}: {worst.reason[:300]}). Look at the list: "
         f"GET /api/v1/tasks/{task.id}/rejected or ./vectordb rejected {task.id}. Then resume the task to go "
         "on all the same, or cancel it and submit a mended table."
     )

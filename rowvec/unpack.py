@@ -19,13 +19,8 @@ _PIECE_BYTES = 64 << 10
 _TAKE_BYTES = 1 << 20
 
 
-async def unpacked(blocks: AsyncIterator[bytes], compression: str, most_bytes: int) -> AsyncGenerator[bytes]:
-    """What is within these blocks, in pieces of up to about 1 MiB.
-
-    Raises SourceDamaged where they are cut off, damaged or followed by something else, where they
-    unpack to more than `most_bytes`, and, past RATIO_FREE_BYTES, to more than MAX_RATIO times their size.
-    """
-    unpacker = Unpacker(compression, most_bytes)
+async def unpacked(blocks: AsyncIterator[bytes], unpacker: Unpacker) -> AsyncGenerator[bytes]:
+    """What is within these blocks, in pieces of up to about 1 MiB. Raises what `take` raises."""
     async for block in blocks:
         unpacker.give(block)
         while piece := await asyncio.to_thread(unpacker.take):
@@ -36,7 +31,11 @@ async def unpacked(blocks: AsyncIterator[bytes], compression: str, most_bytes: i
 
 
 class Unpacker:
-    """Blocks in, pieces out. Holds RESERVE_BYTES and a block of what is packed, and one piece."""
+    """Blocks in, pieces out. Holds RESERVE_BYTES and a block of what is packed, and one piece.
+
+    `take` raises SourceDamaged where the blocks are cut off, damaged or followed by something else, where
+    they unpack to more than `most_bytes`, and, past RATIO_FREE_BYTES, to more than MAX_RATIO times as many.
+    """
 
     def __init__(self, compression: str, most_bytes: int) -> None:
         self._compression = compression
@@ -44,6 +43,11 @@ class Unpacker:
         self._given = _Given(compression)
         self._stream = pa.CompressedInputStream(pa.PythonFile(self._given, mode="r"), compression)
         self._size = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that were given and of which nothing was unpacked yet."""
+        return self._given.left
 
     def give(self, block: bytes) -> None:
         self._given.add(block)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +127,20 @@ def test_status_accounts_for_every_row(api: httpx2.Client, landed: str) -> None:
     assert told["read"] == 5 == sum(told[part] for part in parts)
     assert (told["upserted"], told["filtered"], told["rejected"], told["unprocessed"]) == (3, 1, 1, 0)
     assert body["outcome"] == "1 row rejected; 1 row outside the dates"
-    assert body["analysis"]["bytes"] == len(PRODUCTS.encode())
-    assert (body["analysis"]["rows"], body["analysis"]["chunk_size"]) == (5, 2)
-    assert body["analysis"]["memory_estimate_bytes"] > 0
+    found = body["analysis"]
+    assert found.pop("memory_estimate_bytes") > 0
+    assert found == {
+        "bytes": len(PRODUCTS.encode()),
+        "text_bytes": len(PRODUCTS.encode()),
+        "rows": 5,
+        "blank_lines": 0,
+        "columns": ["id", "title", "body", "price", "created_at"],
+        "encoding": "utf-8",
+        "compression": None,
+        "delimiter": ",",
+        "chunk_size": 2,
+        "chunks": 3,
+    }
     for moment in ("created_at", "started_at", "planned_at", "completed_at"):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body[moment])
     for link in body["links"].values():
@@ -168,6 +181,7 @@ def test_an_estimate_takes_the_same_body_and_starts_nothing(api: httpx2.Client, 
     assert (found["dollars"], found["model"]) == (0.0, status["model"])
     assert found["memory_bytes"] == status["analysis"]["memory_estimate_bytes"]
     assert found["seconds"] > 0
+    assert (found["bytes"], found["encoding"], found["compression"]) == (found["text_bytes"], "utf-8", None)
     assert [task["task_id"] for task in api.get("/api/v1/tasks").json()["tasks"]] == [
         task["task_id"] for task in before["tasks"]
     ]
@@ -276,6 +290,29 @@ def test_pause_resume_and_cancel(api: httpx2.Client, tables: Path) -> None:
     assert api.post(f"/api/v1/tasks/{task_id}/pause").json()["code"] == "wrong-state"
 
 
+def until(true: Callable[[], bool]) -> None:
+    """Return as soon as it is true. Raises TimeoutError when it never is."""
+    give_up = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > give_up:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def test_cancelling_at_work_takes_the_copy_of_the_source_away(
+    running: Running, api: httpx2.Client, tables: Path
+) -> None:
+    """A packed table is there a second time only as long as its task may still read it."""
+    rows = "".join(f"r{n},the text of row {n}\n" for n in range(40_000))
+    (tables / "packed.csv.gz").write_bytes(gzip.compress(f"id,text\n{rows}".encode()))
+    task_id = submit(api, s3_key="packed.csv.gz", namespace="packed", id_column="id", batch_size=100)
+    copy = running.said.parent / "data" / "files" / "tasks" / task_id / "source.csv"
+    until(copy.exists)
+    assert api.post(f"/api/v1/tasks/{task_id}/cancel").json()["status"] in ("cancelling", "cancelled")
+    assert follow(api, task_id)[-1] == "end"
+    until(lambda: not copy.exists())
+
+
 def test_retry_is_refused_when_the_source_has_changed(api: httpx2.Client, tables: Path) -> None:
     """A failed task whose file is another one by now answers 409, and says what to do."""
     task_id = big_task(api, tables, "swapped")
@@ -337,6 +374,44 @@ def test_rejected_rows_are_repaired_and_sent_in_again(api: httpx2.Client, tables
     assert api.post("/api/v1/process", json=nobody).status_code == 404
     wrong = {"format": "repair", "outcome": "duplicate"}
     assert api.get(f"/api/v1/tasks/{parent}/rejected", params=wrong).status_code == 422
+
+
+def test_retry_sends_rejected_rows_in_again_on_request(api: httpx2.Client, tables: Path) -> None:
+    """202 with a new child under Location; the same child while it is there; without a body as ever."""
+    rows = [f"r{n},row {n}\n" for n in range(1_000)] + [f"x{n},row,with too many\n" for n in range(5_000)]
+    (tables / "resent.csv").write_text("id,title\n" + "".join(rows))
+    parent = submit(api, s3_key="resent.csv", namespace="resent", id_column="id", batch_size=500)
+    follow(api, parent)
+    path = f"/api/v1/tasks/{parent}/retry"
+    plain = api.post(path)
+    first = api.post(path, json={"rejected": True})
+    child = first.json()["task_id"]
+    until(lambda: api.get(f"/api/v1/status/{child}").json()["status"] == "paused")
+    second = api.post(path, json={"rejected": True})
+    told = api.get(f"/api/v1/status/{parent}").json()
+
+    assert (plain.status_code, plain.json()["code"]) == (409, "wrong-state")
+    assert (first.status_code, first.json()["parent_id"], child == parent) == (202, parent, False)
+    assert (second.status_code, second.json()["task_id"], second.json()["status"]) == (200, child, "paused")
+    for answer in (first, second):
+        assert answer.headers["location"] == f"/api/v1/status/{child}"
+    assert told["children"] == [child]
+    assert api.post(f"/api/v1/tasks/{child}/cancel").status_code == 200
+
+
+def test_retry_has_words_for_what_it_cannot_send_in_again(api: httpx2.Client, tables: Path) -> None:
+    """409 before the end and where nothing was rejected, 422 for a body that asks for something else."""
+    task_id = big_task(api, tables, "unended")
+    path = f"/api/v1/tasks/{task_id}/retry"
+    early = api.post(path, json={"rejected": True})
+    misspelt = api.post(path, json={"reject": True})
+    api.post(f"/api/v1/tasks/{task_id}/cancel")
+    follow(api, task_id)
+    nothing = api.post(path, json={"rejected": True})
+
+    assert (early.status_code, "has not ended" in early.json()["detail"]) == (409, True)
+    assert (nothing.status_code, "rejected no row" in nothing.json()["detail"]) == (409, True)
+    assert (misspelt.status_code, misspelt.json()["errors"][0]["field"]) == (422, "reject")
 
 
 @pytest.mark.parametrize("way", ["raw", "chunked", "form", "put"])
@@ -416,6 +491,9 @@ def test_the_description_is_complete(running: Running) -> None:
     assert all(one["summary"] for one in operations)
     assert "HTTPValidationError" not in json.dumps(document)
     assert "/api/v1/process" in document["paths"]
+    analysis = document["components"]["schemas"]["AnalysisView"]
+    assert {"null", "integer"} == {kind["type"] for kind in analysis["properties"]["rows"]["anyOf"]}
+    assert "compression" in analysis["required"] and analysis["properties"]["columns"]["description"]
     for code in ("unknown-task", "source-not-found", "not-configured", "body-too-large", "unauthorized"):
         assert f'<dt id="{code}">' in page
     assert "no API key of that id" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -183,6 +184,20 @@ def test_rejected_rows_are_repaired_and_run_again(shell: CommandLine, tmp_path: 
     assert "with 1 repair of it: 3 upserted, 0 open" in shell("status", parent).stdout
 
 
+def test_rejected_rows_are_sent_in_again_unchanged(cli: Inside, shell: CommandLine, tmp_path: Path) -> None:
+    """`retry ID --rejected` makes a child and says which; asked again it is the same one."""
+    run = shell.json("run", table(tmp_path / "t.csv", 5, broken=3), "--id-column", "id")
+    parent = run["task_id"]
+    child = cli.json("retry", parent, "--rejected")
+    again = cli("retry", parent, "--rejected")
+    assert (child["parent_id"], child["status"]) == (parent, "pending")
+    assert again.stdout == f"task {child['task_id']}: pending, with the rejected rows of task {parent}\n"
+    done = shell("status", child["task_id"], "--follow")
+    assert done.returncode == Exit.REJECTED and "1 rows read = 1 rejected" in done.stdout
+    refused = cli("retry", parent)
+    assert refused.returncode == Exit.USAGE and "completed" in only_error(refused)
+
+
 def test_run_counts_what_the_dates_leave_out(shell: CommandLine, tmp_path: Path) -> None:
     """Rows outside the dates are counted as filtered; a relative path begins at CALLED_FROM."""
     shutil.copy(ROOT / "test_data/csv_files/sample.csv", tmp_path / "mine.csv")
@@ -259,6 +274,20 @@ def test_estimate_tells_what_a_run_would_come_to(cli: Inside, tmp_path: Path) ->
     assert not [path for path in (tmp_path / "data").rglob("*") if path.suffix == ".csv"]
 
 
+def test_estimate_of_a_packed_table_says_how_it_is_spelt(cli: Inside, tmp_path: Path) -> None:
+    """The size of the file and of its table, rows as in the table, and nothing of it in the data folder."""
+    text = table(tmp_path / "t.csv", 5).read_text()
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode("utf-16")))
+    found = cli.json("estimate", tmp_path / "t.csv.gz", "--id-column", "id")
+    assert (found["rows"], found["rows_to_embed"], found["text_bytes"]) == (5, 5, len(text))
+    assert (found["encoding"], found["compression"], found["exact"]) == ("utf-16", "gzip", True)
+    human = cli("estimate", tmp_path / "t.csv.gz", "--id-column", "id").stdout
+    assert f"bytes of utf-16 gzip ({len(text)} as UTF-8)" in human
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(text.encode())[:-9])
+    cut = cli("estimate", tmp_path / "cut.csv.gz")
+    assert cut.returncode == Exit.USAGE and "Truncated" in only_error(cut)
+
+
 # Tasks and search
 
 
@@ -268,6 +297,15 @@ def test_tasks_and_status_agree_with_the_run(indexed: Inside, sample: Ran) -> No
     assert [task["task_id"] for task in listed["tasks"]] == [sample.task_id] and listed["next_cursor"] is None
     assert indexed.json("status", sample.task_id)["progress"]["processed_records"] == 10
     assert sample.task_id in indexed("tasks").stdout
+
+
+def test_status_shows_what_is_known_of_the_table(indexed: Inside, sample: Ran) -> None:
+    """Its size, spelling and columns, and what it holds."""
+    said = indexed("status", sample.task_id).stdout
+    size = (ROOT / "test_data/csv_files/sample.csv").stat().st_size
+    assert f"table: {size:,} bytes of utf-8; " in said
+    assert " columns separated by ',' (id, title, " in said
+    assert "10 rows in 1 chunks of up to 1,000, about 0.0 MB each in memory" in said
 
 
 def test_search_finds_the_row_by_meaning(indexed: Inside) -> None:

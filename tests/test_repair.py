@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from app.api.status import StatusView
+from app.api.status import status_of
 from rowvec.errors import InvalidRequest, UnknownTask, WrongState
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Task, TaskState
@@ -129,7 +129,7 @@ async def test_every_kind_of_bad_record_is_repaired_and_lands(shop: Workshop, tm
     rows = await exported(shop, parent)
     written(mended(rows), tmp_path / "mended.csv")
     child = await run(shop, TaskRequest("local", "mended.csv", parent_id=parent.id))
-    seen = StatusView.of(parent, 0.0, await shop.ledger.children(parent.id))
+    seen = await status_of(shop.ledger, parent, await shop.ledger.children(parent.id))
 
     assert rows[0] == ["_row", "_reason", "id", "title", "'=price", "day"]
     assert [int(row[0]) for row in rows[1:]] == [2, 3, 4, 5, 6, 7, 8, 10]
@@ -152,7 +152,7 @@ async def test_nothing_that_was_not_repaired_lands(shop: Workshop, tmp_path: Pat
     child = await run(shop, TaskRequest("local", "same.csv", parent_id=parent.id))
     by_row = {int(row[0]): row[2:] for row in rows[1:]}
     again = [note.code async for note in rejections(shop.machine, child.id)]
-    seen = StatusView.of(parent, 0.0, await shop.ledger.children(parent.id)).with_children
+    seen = (await status_of(shop.ledger, parent, await shop.ledger.children(parent.id))).with_children
 
     assert (child.counts.read, child.counts.rejected) == (8, 8)
     assert set(again) == {"not-repaired", "nul-byte", "empty-id", "unreadable-date"}

@@ -8,18 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from structlog.testing import capture_logs
 
 from rowvec import spool, steer
-from rowvec.errors import InvalidRequest, NotConfigured, SourceChanged, SourceDamaged
-from rowvec.estimate import estimate
-from rowvec.intake import TaskRequest, submit
+from rowvec.errors import InvalidRequest, SourceChanged, SourceDamaged
 from rowvec.model import Flag, Hold, SourcePin, Task, TaskState
 from rowvec.rejected import rejections
 from rowvec.spool import copy_name
-from tests.worker_kit import Workshop
+from tests.copied_kit import Shelf, failed_task, table, zstd
 
 pytestmark = pytest.mark.anyio
 Pack = Callable[[bytes], bytes]
@@ -32,49 +29,13 @@ def quiet() -> Iterator[None]:
         yield
 
 
-class Shelf(Workshop):
-    """A workshop whose file may hold any bytes."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.file = folder / "rows.csv"
-
-    async def submit_bytes(self, data: bytes, encoding: str | None = None) -> str:
-        """The id of a new task over these bytes."""
-        self.file.write_bytes(data)
-        await self.ledger.ready()
-        return (await submit(self.machine, self.wish(encoding))).task.id
-
-    def wish(self, encoding: str | None = None) -> TaskRequest:
-        return TaskRequest(
-            "local", "rows.csv", chunk_size=10, id_column="id", text_columns=["text"], encoding=encoding
-        )
-
-    async def copy_size(self, task_id: str) -> int | None:
-        return await self.machine.files.size(copy_name(task_id))
-
-    async def texts(self) -> dict[int, str]:
-        """Stored texts by row number."""
-        numbers = await self.stored()
-        vector = (await self.embedder.embed(["any"])).vectors[0]
-        return {numbers[found.id]: found.text for found in await self.store.search("default", vector, 1000)}
-
-
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
-def table(rows: int, word: str = "Größe") -> str:
-    return "id,text\r\n" + "".join(f'row-{n},"{word} {n},\nand more"\r\n' for n in range(1, rows + 1))
-
-
 def expected(rows: int, word: str = "Größe") -> dict[int, str]:
     return {n: f"{word} {n},\nand more" for n in range(1, rows + 1)}
-
-
-def zstd(data: bytes) -> bytes:
-    return bytes(pa.compress(data, codec="zstd", asbytes=True))
 
 
 SPELT = [
@@ -255,17 +216,14 @@ async def test_a_retry_is_refused_when_the_packed_source_is_another_by_now(shelf
 
 async def test_a_copy_that_is_gone_fails_its_chunks_in_words(shelf: Shelf) -> None:
     """Without the copy nothing is read from the packed bytes by mistake."""
-    task_id = await shelf.submit_bytes(gzip.compress(table(35).encode()))
-    shelf.embedder.ailing = {"Größe 23,": ZeroDivisionError("a bug of ours")}
-    await shelf.end_of(task_id)
-    shelf.embedder.ailing = {}
+    task_id = await failed_task(shelf)
     await shelf.machine.files.delete(copy_name(task_id))
-    await steer.retry(shelf.machine, task_id)
+    await shelf.ledger.flag(task_id, Flag.RETRY)
     ended = await shelf.end_of(task_id)
     errors = [chunk.error or "" for chunk in await shelf.ledger.chunks(task_id)]
 
     assert ended.state is TaskState.FAILED
-    assert [("copy of the source" in error) for error in errors] == [False, False, True, False]
+    assert [(copy_name(task_id) in error) for error in errors] == [False, False, True, False]
 
 
 async def test_a_paused_task_makes_no_copy_until_it_is_resumed(
@@ -297,11 +255,3 @@ async def test_a_paused_task_makes_no_copy_until_it_is_resumed(
 
 def _is_let_go(task: Task) -> bool:
     return task.hold is Hold.PAUSED and task.worker is None
-
-
-async def test_an_estimate_of_a_packed_source_says_that_it_cannot(shelf: Shelf) -> None:
-    """No numbers are made up from packed bytes."""
-    shelf.file.write_bytes(gzip.compress(table(5).encode()))
-    await shelf.ledger.ready()
-    with pytest.raises(NotConfigured, match="plain UTF-8"):
-        await estimate(shelf.machine, shelf.wish())

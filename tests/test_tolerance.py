@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from rowvec import steer
+from rowvec import steer, tolerance
 from rowvec.disk import LOOK_EVERY_SECONDS, WATCHED_BYTES, Disk
-from rowvec.errors import DiskLow
-from rowvec.model import Flag, Hold, Task, TaskState
-from rowvec.rejected import grouped, rejections
+from rowvec.errors import DiskLow, PauseNeeded
+from rowvec.ledgers.sql import SqlLedger
+from rowvec.model import (
+    Chunk,
+    ChunkFiles,
+    Claim,
+    Counts,
+    Flag,
+    Hold,
+    PlannedChunk,
+    Rejection,
+    Task,
+    TaskState,
+    Totals,
+    WorkerInfo,
+)
+from rowvec.rejected import encode, grouped, rejections
+from rowvec.remembered import Remembered
 from tests.worker_kit import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +137,125 @@ async def test_rejections_after_the_first_rows_pause_nothing(shop: Workshop) -> 
         ended = await shop.ledger.until(task_id, lambda task: task.state.ended or is_paused(task))
 
     assert (ended.state, ended.counts.rejected) == (TaskState.COMPLETED, 2_000)
+
+
+class Looks:
+    """Counts how often the ledger is asked for chunks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        chunks = SqlLedger.chunks
+
+        async def watched(*arguments: Any, **options: Any) -> list[Chunk]:
+            self.count += 1
+            return await chunks(*arguments, **options)
+
+        monkeypatch.setattr(SqlLedger, "chunks", watched)
+
+
+async def while_working(shop: Workshop, task_id: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Looks at the chunks while the task is worked on to its end; settling adds those it always needs."""
+    looks = Looks(monkeypatch)
+    async with shop.worker():
+        ended = await shop.ledger.until(task_id, lambda task: task.state.ended or is_paused(task))
+    assert ended.state is TaskState.COMPLETED
+    return looks.count
+
+
+async def test_many_rejections_cost_no_look_at_the_ledger_a_chunk(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the first rows are done the answer is final: 2,000 rejected rows more ask nothing."""
+    shop.write(spoilt(1_000, 499) + spoilt(19_000, 19_000))
+    task_id = await shop.submit(chunk_size=100)
+
+    assert await while_working(shop, task_id, monkeypatch) < 30
+
+
+async def test_a_resumed_task_costs_no_look_at_the_ledger_a_chunk(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of a person is final as well."""
+    shop.write(spoilt(20_000, 20_000))
+    task_id = await shop.submit(chunk_size=100)
+    async with shop.worker():
+        await shop.ledger.until(task_id, is_paused)
+    await steer.resume(shop.machine, task_id)
+
+    assert await while_working(shop, task_id, monkeypatch) < 30
+
+
+class ByHand:
+    """A planned task of chunks of 100 rows that the test commits itself."""
+
+    def __init__(self, shop: Workshop, task_id: str, claims: list[Claim]) -> None:
+        self._shop = shop
+        self._task_id = task_id
+        self._claims = {claim.chunk.plan.number: claim for claim in claims if claim.chunk}
+
+    @classmethod
+    async def of(cls, shop: Workshop, chunks: int) -> ByHand:
+        ledger = shop.ledger
+        shop.write(spoilt(1, 0))
+        task_id = await shop.submit(chunk_size=100)
+        await ledger.enlist(WorkerInfo("w", "here", 1, 0.0, 100))
+        (plan,) = await ledger.claim("w", 1)
+        planned = [PlannedChunk(n, 100 * n, 100 * n + 100, 100 * n + 1, 1, 100) for n in range(chunks)]
+        await ledger.append_chunks(task_id, plan.fence, planned)
+        await ledger.planned(task_id, plan.fence, Totals(100 * chunks, 100 * chunks, 0, chunks))
+        return cls(shop, task_id, await ledger.claim("w", 100))
+
+    async def commit(self, rejected: int, *numbers: int) -> None:
+        """These chunks are done, each with so many rejected rows."""
+        counts = Counts(read=100, upserted=100 - rejected, rejected=rejected)
+        for number in numbers:
+            file = f"tasks/{self._task_id}/{number}.jsonl"
+            note = Rejection("rejected", 100 * number + 1, 1, 0, 1, "odd", "it is odd", "")
+            await self._shop.machine.files.write(file, encode([note] * rejected))
+            claim = self._claims[number]
+            await self._shop.ledger.commit(
+                self._task_id, number, claim.fence, counts, ChunkFiles(rejected=file)
+            )
+
+    async def check(self) -> None:
+        await tolerance.check(self._shop.machine, await self._shop.ledger.task(self._task_id))
+
+
+async def test_what_may_still_change_is_not_taken_for_an_answer(shop: Workshop) -> None:
+    """While first rows are open whose rejection would be too much, the question is asked again."""
+    task = await ByHand.of(shop, 20)
+    await task.commit(100, 1, 2, 3, 4, 10, 11, 12)
+    await task.check()
+    await task.commit(0, 5, 6, 7)
+    await task.check()
+    await task.commit(51, 0, 8)
+    with pytest.raises(PauseNeeded, match="502 of the first 1,000 rows"):
+        await task.check()
+
+
+async def test_an_answer_that_nothing_can_change_is_not_asked_for_again(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as the open ones among the first rows are too few to matter, no more looks are taken."""
+    task = await ByHand.of(shop, 20)
+    await task.commit(100, 1, 2, 3, 4, 10, 11, 12)
+    await task.commit(0, 5, 6, 7, 8, 9)
+    looks = Looks(monkeypatch)
+    for _ in range(5):
+        await task.check()
+    asked = looks.count
+    await task.commit(100, 0)
+    await task.check()
+
+    assert looks.count == asked <= 2
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """The oldest is forgotten."""
+    names = Remembered(3)
+    for name in "abcad":
+        names.add(name)
+    assert [name in names for name in "abcd"] == [False, True, True, True]
 
 
 # Groups

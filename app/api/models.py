@@ -160,6 +160,12 @@ class ProcessRequest(Origin):
         )
 
 
+class RetryRequest(Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rejected": True}]})
+
+    rejected: bool = Field(False, description="Send the rejected rows in again, too, as a child of the task.")
+
+
 class SearchRequest(Request):
     model_config = ConfigDict(
         json_schema_extra={

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, PlainSerializer
+from pydantic import BaseModel, Field, PlainSerializer
 
-from rowvec.estimate import chunk_memory
+from rowvec.analysis import Analysis, analysed
+from rowvec.ledgers.base import Ledger
 from rowvec.model import Hold, Task, TaskState, utc
 
 
@@ -76,14 +77,41 @@ class WithChildren(BaseModel):
         )
 
 
-class Analysis(BaseModel):
-    """`rows` and the estimate, of what one chunk takes in a worker's memory, are null until planned,
-    `bytes` until the table is there."""
+class AnalysisView(BaseModel):
+    """The table: how it is spelt, and, once the whole of it has been scanned, what it holds.
 
-    bytes: int | None
-    rows: int | None
-    memory_estimate_bytes: int | None
-    chunk_size: int
+    Until then all that only the scan can tell is null; `progress` and `conservation` count meanwhile.
+    """
+
+    bytes: int | None = Field(description="Size of the source; null until an export is there.")
+    text_bytes: int | None = Field(
+        description="Size of the table in it as plain UTF-8; `bytes`, unless it is packed or recoded."
+    )
+    rows: int | None = Field(description="Records after the header; blank lines are none.")
+    blank_lines: int | None
+    columns: list[str] = Field(description="The names in the header, in order.")
+    encoding: str = Field(description="As Python names it, or as it was told by a byte order mark.")
+    compression: str | None = Field(description="`gzip`, `zstd` or null.")
+    delimiter: str
+    chunk_size: int = Field(description="The most rows a chunk has.")
+    chunks: int | None
+    memory_estimate_bytes: int | None = Field(description="What one chunk takes in a worker's memory.")
+
+    @staticmethod
+    def of(found: Analysis) -> AnalysisView:
+        return AnalysisView(
+            bytes=found.bytes,
+            text_bytes=found.text_bytes,
+            rows=found.rows,
+            blank_lines=found.blank_lines,
+            columns=list(found.columns),
+            encoding=found.encoding,
+            compression=found.compression or None,
+            delimiter=found.delimiter,
+            chunk_size=found.chunk_size,
+            chunks=found.chunks,
+            memory_estimate_bytes=found.memory_bytes,
+        )
 
 
 class SourceView(BaseModel):
@@ -103,7 +131,7 @@ class StatusView(BaseModel):
     conservation: Conservation
     rows_per_second: float | None
     eta_seconds: float | None
-    analysis: Analysis
+    analysis: AnalysisView
     source: SourceView
     namespace: str
     model: str
@@ -118,7 +146,7 @@ class StatusView(BaseModel):
     with_children: WithChildren | None = None
 
     @staticmethod
-    def of(task: Task, now: float, children: Sequence[Task] | None = None) -> StatusView:
+    def of(task: Task, now: float, table: Analysis, children: Sequence[Task] | None = None) -> StatusView:
         """The task as callers see it; `now` is the ledger's clock, in seconds since the epoch."""
         spec = task.spec
         rate = _rate(task, now)
@@ -134,7 +162,7 @@ class StatusView(BaseModel):
             ),
             rows_per_second=None if rate is None else round(rate, 1),
             eta_seconds=_eta(task, rate),
-            analysis=_analysis(task),
+            analysis=AnalysisView.of(table),
             source=SourceView(kind=spec.source.kind, ref=spec.source.ref),
             namespace=spec.namespace,
             model=spec.model,
@@ -148,6 +176,11 @@ class StatusView(BaseModel):
             children=None if children is None else [child.id for child in children],
             with_children=WithChildren.of(task, children) if children else None,
         )
+
+
+async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None = None) -> StatusView:
+    """The task as callers see it now."""
+    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children)
 
 
 def _progress(task: Task) -> Progress:
@@ -173,15 +206,6 @@ def _rate(task: Task, now: float) -> float | None:
 def _eta(task: Task, rate: float | None) -> float | None:
     running = task.planned and seen_state(task) == "processing"
     return round(task.unprocessed / rate, 1) if running and rate else None
-
-
-def _analysis(task: Task) -> Analysis:
-    spec = task.spec
-    rows = task.rows_planned if task.planned else None
-    size, chunk_size = spec.source.size, spec.chunk_size
-    memory = None if rows is None else chunk_memory(size, rows, chunk_size, spec.dimension)
-    known = size if spec.wish is None else None
-    return Analysis(bytes=known, rows=rows, memory_estimate_bytes=memory, chunk_size=chunk_size)
 
 
 def _outcome(task: Task) -> str | None:

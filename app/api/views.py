@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
 
 from app.api.status import Moment, StatusView
+from rowvec.analysis import analysed
 from rowvec.estimate import Estimate
+from rowvec.ledgers.base import Ledger, Page
 from rowvec.model import Chunk, utc
 from rowvec.rejected import Group
 
@@ -24,6 +27,8 @@ class Accepted(BaseModel):
 class EstimateView(BaseModel):
     """What a task would come to. `rows` and `chunks` are counted where `exact`, else in proportion to bytes.
 
+    `bytes` is the source's size, `text_bytes` that of the table in it as plain UTF-8 (in proportion unless
+    `exact`); `compression` is `gzip`, `zstd` or null.
     All from `rows_to_embed` on is extrapolated from `sampled_rows`: `tokens_low` to `tokens_high` is two
     standard errors to either side, shares are of the rows, 0 to 1. `price` is in dollars per million
     tokens, `dollars` is rounded up to cents. `seconds` is null where neither a budget nor a speed is known.
@@ -35,6 +40,9 @@ class EstimateView(BaseModel):
                 {
                     "model": "wordllama-l2-supercat-256",
                     "bytes": 412_093_118,
+                    "text_bytes": 412_093_118,
+                    "encoding": "utf-8",
+                    "compression": None,
                     "rows": 1_000_000,
                     "blank_lines": 0,
                     "chunks": 1000,
@@ -60,6 +68,9 @@ class EstimateView(BaseModel):
 
     model: str
     bytes: int
+    text_bytes: int
+    encoding: str
+    compression: str | None
     rows: int
     blank_lines: int | None
     chunks: int
@@ -81,7 +92,7 @@ class EstimateView(BaseModel):
 
     @staticmethod
     def of(found: Estimate) -> EstimateView:
-        return EstimateView(**asdict(found))
+        return EstimateView(**asdict(found) | {"compression": found.compression or None})
 
 
 class TaskList(BaseModel):
@@ -89,6 +100,13 @@ class TaskList(BaseModel):
 
     tasks: list[StatusView]
     next_cursor: str | None
+
+    @staticmethod
+    async def of(ledger: Ledger, page: Page) -> TaskList:
+        now = await ledger.now()
+        tables = await asyncio.gather(*(analysed(ledger, task) for task in page.tasks))
+        views = [StatusView.of(task, now, table) for task, table in zip(page.tasks, tables, strict=True)]
+        return TaskList(tasks=views, next_cursor=page.cursor)
 
 
 class ChunkView(BaseModel):

@@ -34,13 +34,23 @@ def described(view: EstimateView) -> str:
     about = "" if view.exact else "about "
     time = "time unknown" if view.seconds is None else f"about {clock(view.seconds)}"
     lines = [
-        f"{about}{view.rows:,} rows, {view.bytes:,} bytes; chunks of up to {view.chunk_size:,} rows: "
+        f"{about}{view.rows:,} rows, {_size(view)}; chunks of up to {view.chunk_size:,} rows: "
         f"{about}{view.chunks:,}",
         f"{view.rows_to_embed:,} rows to embed as {view.passages:,} passages; "
         f"{view.rejected_share:.1%} rejected, {view.filtered_share:.1%} outside the dates",
         f"{view.tokens:,} tokens ({view.tokens_low:,} to {view.tokens_high:,})",
         f"{view.dollars:,.2f} dollars with {view.model}; {time}; {view.memory_bytes / 1e6:,.1f} MB a chunk",
     ]
+    if not view.exact:
+        lines.append("from the beginning only: the table is too large to be scanned whole")
     if view.sampled_rows < view.rows:
         lines.append(f"from a sample of {view.sampled_rows:,} rows")
     return "\n".join(lines)
+
+
+def _size(view: EstimateView) -> str:
+    spelling = " ".join(filter(None, (view.encoding, view.compression)))
+    if spelling == "utf-8":
+        return f"{view.bytes:,} bytes"
+    about = "" if view.exact else "about "
+    return f"{view.bytes:,} bytes of {spelling} ({about}{view.text_bytes:,} as UTF-8)"

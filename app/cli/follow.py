@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.api.status import StatusView
+from app.api.status import StatusView, status_of
 from app.cli.door import configured, routine
 from app.cli.exits import Exit
 from app.cli.progress import Display, Snapshot, display
@@ -25,7 +25,7 @@ LOOK = 0.2
 
 async def view_of(ledger: Ledger, task_id: str) -> StatusView:
     """The task as the HTTP door shows it. Raises UnknownTask."""
-    return StatusView.of(await ledger.task(task_id), await ledger.now(), await ledger.children(task_id))
+    return await status_of(ledger, await ledger.task(task_id), await ledger.children(task_id))
 
 
 async def follow(machine: Machine, screen: Screen, task_id: str) -> Exit:

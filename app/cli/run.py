@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from app.cli.wish import File, Wish, of_a_table, readable
 from rowvec.filestores.base import FileStore
 from rowvec.intake import submit
 from rowvec.machine import Machine
+from rowvec.uploads import new_upload_id, upload_name
 
 PART = 1024 * 1024
 """Bytes read at a time."""
@@ -36,8 +36,8 @@ def run(file: File, wish: Wish, json: Json = False) -> None:
 
 async def _upload(files: FileStore, path: Path) -> str:
     """Stream a file into the file store; returns its id."""
-    file_id = uuid.uuid4().hex
-    await files.write_stream(f"uploads/{file_id}.csv", _parts(path))
+    file_id = new_upload_id()
+    await files.write_stream(upload_name(file_id), _parts(path))
     return file_id
 
 

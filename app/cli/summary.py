@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from app.api.status import StatusView
+from app.api.status import AnalysisView, StatusView
 from app.cli.exits import Exit
 from app.cli.progress import clock
+from app.cli.screen import shortened
 
 OUTCOMES = ("upserted", "unchanged", "filtered", "duplicate", "rejected", "unprocessed")
 
 
 def summary(view: StatusView) -> str:
-    """A few lines for a person; the second is the law of conservation with its numbers."""
-    lines = [f"task {view.task_id}: {view.status}", law(view)]
+    """A few lines for a person; the second is the law of conservation with its numbers, then the table."""
+    lines = [f"task {view.task_id}: {view.status}", law(view), *table(view.analysis)]
     if view.outcome:
         lines[0] += f" ({view.outcome})"
     if view.started_at and view.completed_at:
@@ -31,6 +32,23 @@ def summary(view: StatusView) -> str:
         times = "1 repair" if born == 1 else f"{born} repairs"
         lines.append(f"with {times} of it: {both.upserted:,} upserted, {both.rejected:,} open")
     return "\n".join(lines)
+
+
+def table(found: AnalysisView) -> list[str]:
+    """Two lines: how the table is spelt, and what it holds, as far as that is known."""
+    spelling = " ".join(filter(None, (found.encoding, found.compression)))
+    names = shortened(", ".join(found.columns), 80)
+    columns = f"{len(found.columns)} columns separated by {found.delimiter!r} ({names})"
+    lines = [f"table: {found.bytes:,} bytes of {spelling}; {columns}"]
+    if found.rows is None or found.memory_estimate_bytes is None:
+        return [*lines, f"not scanned to its end yet; chunks of up to {found.chunk_size:,} rows"]
+    blank = f" and {found.blank_lines:,} blank lines" if found.blank_lines else ""
+    size = "" if found.text_bytes == found.bytes else f"{found.text_bytes:,} bytes as UTF-8; "
+    return [
+        *lines,
+        f"{size}{found.rows:,} rows{blank} in {found.chunks:,} chunks of up to {found.chunk_size:,}, "
+        f"about {found.memory_estimate_bytes / 1e6:,.1f} MB each in memory",
+    ]
 
 
 def law(view: StatusView) -> str:

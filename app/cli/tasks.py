@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.api.status import StatusView
+from app.api.status import StatusView, status_of
 from app.api.views import GroupList, TaskList
 from app.cli.door import through
 from app.cli.exits import Exit
@@ -22,6 +22,7 @@ from rowvec.machine import Machine
 from rowvec.model import Flag, Task
 from rowvec.rejected import Group, grouped, rejections
 from rowvec.repair import repair_table
+from rowvec.resend import retry_rejected
 from rowvec.verify import verify as compare
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's whole id.")]
@@ -37,8 +38,7 @@ def tasks(
 
     async def work(machine: Machine, screen: Screen) -> Exit:
         page = await machine.ledger.tasks(limit=limit, cursor=cursor, state=status)
-        now = await machine.ledger.now()
-        listed = TaskList(tasks=[StatusView.of(task, now) for task in page.tasks], next_cursor=page.cursor)
+        listed = await TaskList.of(machine.ledger, page)
         screen.answer(listed.model_dump(mode="json"), lambda: _listed(listed.tasks))
         if page.cursor and not json:
             screen.note(f"More: ./vectordb tasks --cursor {page.cursor}")
@@ -91,23 +91,40 @@ def resume(task_id: TaskId, json: Json = False) -> None:
     _steered(task_id, json, lambda m: steer.resume(m, task_id))
 
 
-def retry(task_id: TaskId, json: Json = False) -> None:
+def retry(
+    task_id: TaskId,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Send the rejected rows in again, too, as a child task.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Try the failed chunks of a task again."""
-    _steered(task_id, json, lambda m: steer.retry(m, task_id))
+
+    async def again(machine: Machine) -> Task:
+        if rejected:
+            return (await retry_rejected(machine, task_id)).task
+        return await steer.retry(machine, task_id)
+
+    _steered(task_id, json, again)
 
 
 def cancel(task_id: TaskId, json: Json = False) -> None:
     """Stop a task for good; what has landed stays."""
-    _steered(task_id, json, lambda m: m.ledger.flag(task_id, Flag.CANCEL))
+    _steered(task_id, json, lambda m: steer.cancel(m, task_id))
 
 
 def _steered(task_id: str, json: bool, ask: Callable[[Machine], Awaitable[Task]]) -> None:
     async def work(machine: Machine, screen: Screen) -> Exit:
-        view = StatusView.of(await ask(machine), await machine.ledger.now())
-        screen.answer(view.model_dump(mode="json"), lambda: f"task {task_id}: {view.status}")
+        view = await status_of(machine.ledger, await ask(machine))
+        screen.answer(view.model_dump(mode="json"), lambda: _told(view, task_id))
         return Exit.DONE
 
     through(json, work)
+
+
+def _told(view: StatusView, asked: str) -> str:
+    of_another = "" if view.task_id == asked else f", with the rejected rows of task {asked}"
+    return f"task {view.task_id}: {view.status}{of_another}"
 
 
 def verify(task_id: TaskId, json: Json = False) -> None:

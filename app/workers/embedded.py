@@ -14,6 +14,7 @@ import structlog
 from app.assembly import assemble
 from app.config import Settings, settings
 from app.logs import configure_logging
+from rowvec.housekeeping import housekeeping
 from rowvec.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,8 @@ async def work(config: Settings, supervised: bool) -> None:
     machine = assemble(config)
     try:
         await machine.ledger.ready()
-        await Worker(machine).run(stop)
+        async with housekeeping(machine):
+            await Worker(machine).run(stop)
     finally:
         await machine.close()
 

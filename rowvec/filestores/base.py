@@ -30,6 +30,13 @@ class FileStore(ABC):
     async def size(self, name: str) -> int | None:
         """Size in bytes, None where there is no such file."""
 
+    async def written_at(self, name: str) -> float | None:  # noqa: ARG002 (the contract's signature)
+        """When the file was written, in seconds since the epoch; None where there is none.
+
+        A store that cannot tell says None of every file: then nothing is ever too old.
+        """
+        return None
+
     @abstractmethod
     async def names(self, prefix: str) -> list[str]:
         """All names that begin with `prefix`, sorted."""

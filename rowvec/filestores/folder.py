@@ -71,6 +71,9 @@ class FolderStore(FileStore):
     async def size(self, name: str) -> int | None:
         return await asyncio.to_thread(_size, self._path(name))
 
+    async def written_at(self, name: str) -> float | None:
+        return await asyncio.to_thread(_written_at, self._path(name))
+
     async def names(self, prefix: str) -> list[str]:
         folder, slash, _ = prefix.rpartition("/")
         if not _PREFIX.fullmatch(prefix):
@@ -199,6 +202,11 @@ def _read(path: Path, name: str, start: int, end: int | None) -> bytes:
 def _size(path: Path) -> int | None:
     with _translated():
         return path.stat().st_size if path.is_file() else None
+
+
+def _written_at(path: Path) -> float | None:
+    with _translated():
+        return path.stat().st_mtime if path.is_file() else None
 
 
 def _delete(path: Path) -> None:

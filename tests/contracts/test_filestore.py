@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -100,6 +101,16 @@ async def test_the_later_write_wins(store: FileStore) -> None:
     await store.write("a/b", b"long and old")
     await store.write("a/b", b"new")
     assert await store.read("a/b") == b"new"
+
+
+async def test_the_time_of_the_last_write_is_told(store: FileStore) -> None:
+    """In seconds since the epoch, to the second; what is not there has none."""
+    before = time.time()
+    await store.write("a/b", b"old")
+    await store.write("a/b", b"new")
+    written = await store.written_at("a/b")
+    assert written is not None and before - 1 <= written <= time.time() + 1
+    assert await store.written_at("a") is None and await store.written_at("a/c") is None
 
 
 async def test_a_stream_is_stored_whole(store: FileStore) -> None:

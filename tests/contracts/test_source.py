@@ -15,6 +15,7 @@ from rowvec.sources.base import ExportedSource, Source
 from rowvec.sources.local import LocalSource
 from rowvec.sources.metabase import MetabaseSource
 from rowvec.sources.s3 import S3Source
+from rowvec.sources.stored import StoredSource
 from rowvec.sources.upload import UploadSource
 from tests.servers.metabase import Metabase
 from tests.servers.moto import Moto
@@ -115,7 +116,12 @@ def metabase(folder: Path, request: pytest.FixtureRequest) -> Case:
     return ExportedCase(MetabaseSource.open(server.settings, files), "42", put, files)
 
 
-@pytest.fixture(params=[local, upload, s3, metabase])
+def stored(folder: Path, _: pytest.FixtureRequest | None = None) -> FileCase:
+    source = StoredSource.open({}, FolderStore.open(f"file://{folder}/store", {}))
+    return _file(source, "tasks/it/source.csv", folder / "store" / "tasks" / "it" / "source.csv")
+
+
+@pytest.fixture(params=[local, upload, stored, s3, metabase])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     made: Case = request.param(tmp_path, request)
     made.put(made.data)

@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, TheService
-from app.api.status import StatusView
+from app.api.status import status_of
 from rowvec.model import Task
 
 router = APIRouter(tags=["tasks"])
@@ -43,5 +43,5 @@ async def events(task: ExistingTask, the: TheService) -> AsyncIterator[ServerSen
 
 
 async def _event(name: str, task: Task, the: TheService) -> ServerSentEvent:
-    view = StatusView.of(task, await the.machine.ledger.now())
+    view = await status_of(the.machine.ledger, task)
     return ServerSentEvent(event=name, id=str(task.version), data=view)

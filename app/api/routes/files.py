@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from fastapi import APIRouter, Request
 
 from app.api.limits import lift_limit
@@ -11,6 +9,7 @@ from app.api.openapi import refuses
 from app.api.service import TheService
 from app.api.uploads import incoming
 from app.api.views import UploadedFile
+from rowvec.uploads import new_upload_id, upload_name
 
 router = APIRouter(tags=["files"])
 
@@ -44,9 +43,9 @@ _BODY = {
 async def upload(request: Request, the: TheService) -> UploadedFile:
     """Streamed to the file store as it arrives: `curl -T FILE`, `--data-binary @FILE` or `-F file=@FILE`."""
     lift_limit(request, the.settings.max_upload_bytes)
-    file_id = uuid.uuid4().hex
+    file_id = new_upload_id()
     file = incoming(request)
     await the.machine.disk.require(request.state.allowance.declared)
     parts = the.machine.disk.watched(file.parts)
-    size = await the.machine.files.write_stream(f"uploads/{file_id}.csv", parts)
+    size = await the.machine.files.write_stream(upload_name(file_id), parts)
     return UploadedFile(file_id=file_id, bytes=size, name=file.name)

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.exports import as_csv, as_jsonl
+from app.api.models import RetryRequest
 from app.api.openapi import refuses
 from app.api.service import ExistingTask, Service, TheService
-from app.api.status import StatusView
+from app.api.status import StatusView, status_of
 from app.api.views import ChunkList, GroupList, Removed, TaskList, VerificationView
 from rowvec import steer
 from rowvec.errors import InvalidRequest
@@ -18,6 +19,7 @@ from rowvec.model import ChunkState, Flag, Task
 from rowvec.rejected import grouped, rejections
 from rowvec.removal import remove_vectors
 from rowvec.repair import repair_table
+from rowvec.resend import retry_rejected
 from rowvec.verify import verify
 
 router = APIRouter(tags=["tasks"])
@@ -30,7 +32,7 @@ _STEERING = refuses(401, 404, 409, 503)
 
 
 async def _view(the: Service, task: Task) -> StatusView:
-    return StatusView.of(task, await the.machine.ledger.now())
+    return await status_of(the.machine.ledger, task)
 
 
 @router.get(
@@ -51,7 +53,7 @@ async def status(
     if f'"{version}"' in known or "*" in known:
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return StatusView.of(task, await the.machine.ledger.now(), children)
+    return await status_of(the.machine.ledger, task, children)
 
 
 @router.get(
@@ -67,8 +69,7 @@ async def tasks(
     cursor: Annotated[str | None, Query(min_length=1, max_length=512)] = None,
 ) -> TaskList:
     page = await the.machine.ledger.tasks(limit=limit, cursor=cursor, state=status)
-    now = await the.machine.ledger.now()
-    return TaskList(tasks=[StatusView.of(task, now) for task in page.tasks], next_cursor=page.cursor)
+    return await TaskList.of(the.machine.ledger, page)
 
 
 @router.post(
@@ -79,7 +80,7 @@ async def tasks(
 )
 async def cancel(task: ExistingTask, the: TheService) -> StatusView:
     """Chunks at work end first: until then the task is `cancelling`."""
-    return await _view(the, await the.machine.ledger.flag(task.id, Flag.CANCEL))
+    return await _view(the, await steer.cancel(the.machine, task.id))
 
 
 @router.post(
@@ -105,12 +106,29 @@ async def resume(task: ExistingTask, the: TheService) -> StatusView:
 @router.post(
     "/api/v1/tasks/{task_id}/retry",
     operation_id="retryTask",
-    summary="Try the failed chunks again",
-    responses={**_STEERING, **refuses(403, 501)},
+    summary="Try the failed chunks again, or send the rejected rows in again",
+    response_description="The task, or the child that has its rejected rows already.",
+    responses={
+        202: {"model": StatusView, "description": "A new child with the rejected rows, under Location."},
+        **_STEERING,
+        **refuses(400, 403, 413, 422, 501, 507),
+    },
 )
-async def retry(task: ExistingTask, the: TheService) -> StatusView:
-    """Refused with 409 when the source has changed since the task was submitted."""
-    return await _view(the, await steer.retry(the.machine, task.id))
+async def retry(
+    task: ExistingTask, the: TheService, response: Response, body: RetryRequest | None = None
+) -> StatusView:
+    """Refused with 409 when the source has changed since the task was submitted.
+
+    With `{"rejected": true}` the rejected rows of an ended task go in again as a child of it, unchanged, and
+    the answer is that child; nothing that landed is done again. 409 when the task has not ended or none of
+    its rejected rows is open. While the child is at work the same call answers with the same child.
+    """
+    if body is None or not body.rejected:
+        return await _view(the, await steer.retry(the.machine, task.id))
+    sent = await retry_rejected(the.machine, task.id)
+    response.status_code = 202 if sent.fresh else 200
+    response.headers["Location"] = f"/api/v1/status/{sent.task.id}"
+    return await _view(the, sent.task)
 
 
 @router.post(
