@@ -66,6 +66,11 @@ class _Front(_End):
         self._first = b""
         self._connecting: asyncio.Task[None] | None = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # asyncio does so itself only for sockets that were made with a protocol number.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def data_received(self, data: bytes) -> None:
         if self.other:
             super().data_received(data)
