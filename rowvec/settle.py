@@ -38,6 +38,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     task, fence = lease.claim.task, lease.claim.fence
     chunks = [chunk async for chunk in done_chunks(machine.ledger, task.id)]
     settlement = Settlement()
+    await machine.store.catch_up(task.spec.namespace)
     async for doubles in find_doubles(machine.files, chunks, task.counts.upserted):
         for batch in _batched(doubles):
             await _settle_doubles(machine, lease, chunks, batch)
@@ -107,7 +108,7 @@ async def _write_again(
 async def _shares_its_namespace(machine: Machine, task: Task, settlement: Settlement) -> bool:
     """Are there vectors beside those of this task? Without any there is nothing old to look for."""
     own = task.counts.passages - settlement.passages
-    return await machine.store.count(task.spec.namespace) != own
+    return await machine.store.holds_others(task.spec.namespace, task.id, own)
 
 
 async def _drop_old_passages(machine: Machine, lease: Lease, chunks: Sequence[Chunk]) -> None:
