@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, RateLimited
+from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable
 from rowvec.governor import Governor
+from rowvec.kept import Kept
 from rowvec.lease import Lease
 from rowvec.model import Embedding, Floats
 from rowvec.retry import outlast
 
-DEFAULT_PAUSE = 5.0
+FIRST_PART = 0.4
+"""Of texts of which one is refused, the share that is asked first. The other part need not be asked as a
+whole when the first is taken: so cut, one in 2,048 is found with 17 requests at most, by halves with 22."""
 
 
 @dataclass(slots=True)
@@ -32,68 +36,164 @@ class Embedded:
     refused: dict[int, str] = field(default_factory=dict)
 
 
-async def embed(embedder: Embedder, governor: Governor, entries: Sequence[Entry], lease: Lease) -> Embedded:
-    """Embed every passage, requests side by side. Raises RetryLater, PauseNeeded, TaskFailed."""
+async def embed(
+    embedder: Embedder, governor: Governor, entries: Sequence[Entry], lease: Lease, kept: Kept[Job]
+) -> Embedded:
+    """Embed every passage, requests side by side; what `kept` holds of an earlier attempt is not asked again.
+
+    Raises RetryLater, PauseNeeded, TaskFailed.
+    """
     texts = [text for entry in entries for text in entry.passages]
-    owners = [place for place, entry in enumerate(entries) for _ in entry.passages]
-    out = Embedded(np.empty((len(texts), embedder.dimension), np.float32), owners)
-    job = _Job(embedder, governor, texts, out, lease)
-    try:
-        async with asyncio.TaskGroup() as group:
-            for low, high in _requests(embedder, texts):
-                group.create_task(job.run(low, high))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    return out
+    job = kept.find(lease.claim, texts)
+    if job is None:
+        owners = [place for place, entry in enumerate(entries) for _ in entry.passages]
+        job = Job(embedder, governor, texts, owners)
+    kept.put(lease.claim, job)
+    await job.finish(lease)
+    return job.out
+
+
+class Job:
+    """The texts of one chunk on their way, over as many attempts as it takes."""
+
+    def __init__(
+        self, embedder: Embedder, governor: Governor, texts: Sequence[str], owners: list[int]
+    ) -> None:
+        self.texts = texts
+        self.out = Embedded(np.empty((len(texts), embedder.dimension), np.float32), owners)
+        self.busy = False
+        self._done = np.zeros(len(texts), np.bool_)
+        self._embedder = embedder
+        self._governor = governor
+        self._under_way: set[asyncio.Task[bool]] = set()
+
+    @property
+    def nbytes(self) -> int:
+        return self.out.vectors.nbytes
+
+    async def finish(self, lease: Lease) -> None:
+        """Ask for all that is not there yet. Raises the first error that is no refusal of a text."""
+        self.busy = True
+        try:
+            if self._under_way:
+                await asyncio.wait(self._under_way)
+            seen = self._governor.refusals
+            requests = [_Request(self, lease, seen).run(low, high) for low, high in self._requests()]
+            await self._all({asyncio.create_task(request) for request in requests})
+        finally:
+            self.busy = False
+
+    async def _all(self, tasks: set[asyncio.Task[bool]]) -> None:
+        """Where the account is refused, what has been sent is paid: its answers are taken as they come."""
+        if not tasks:
+            return
+        try:
+            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        except asyncio.CancelledError:
+            await _cancelled(tasks)
+            raise
+        error = next((failure for task in done if (failure := task.exception())), None)
+        if isinstance(error, PauseNeeded):
+            self._leave(pending)
+        else:
+            await _cancelled(pending)
+        if error:
+            raise error
+
+    def _leave(self, tasks: set[asyncio.Task[bool]]) -> None:
+        self._under_way = tasks
+        for task in tasks:
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
+    def take(self, low: int, high: int, embedding: Embedding) -> None:
+        self.out.vectors[low:high] = embedding.vectors
+        self.out.tokens += embedding.tokens
+        self._done[low:high] = True
+
+    def refuse(self, place: int, reason: str) -> None:
+        self.out.refused[self.out.owners[place]] = reason
+        self._done[place] = True
+
+    async def ask(self, low: int, high: int, lease: Lease, seen: int) -> Embedding:
+        """One request. A 429 makes everyone wait, and the same batch is sent again."""
+        texts = self.texts[low:high]
+        budget = sum(self._embedder.estimate_tokens(texts))
+        while True:
+            try:
+                async with self._governor.turn(budget, seen) as turn, _within(lease.heartbeat.left()):
+                    embedding = await self._embedder.embed(texts)
+                    await turn.settle(embedding.tokens, embedding.rates)
+                    return embedding
+            except RateLimited:
+                continue
+
+    def _requests(self) -> Iterator[tuple[int, int]]:
+        """Ranges of texts that are not there yet and fit one request each."""
+        weights = self._embedder.estimate_tokens(self.texts)
+        most_inputs = self._embedder.max_inputs
+        most = min(self._embedder.max_request_tokens, self._governor.request_tokens() or 1 << 62)
+        low, weight = 0, 0
+        for i, (more, done) in enumerate(zip(weights, self._done.tolist(), strict=True)):
+            if i > low and (done or i - low >= most_inputs or weight + more > most):
+                yield low, i
+                low, weight = i, 0
+            if done:
+                low = i + 1
+            else:
+                weight += more
+        if low < len(weights):
+            yield low, len(weights)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    embedder: Embedder
-    governor: Governor
-    texts: Sequence[str]
-    out: Embedded
-    lease: Lease
+class _Request:
+    """A range of a job's texts, asked, and divided where something in it is refused."""
 
-    async def run(self, low: int, high: int) -> None:
-        texts = self.texts[low:high]
+    job: Job
+    lease: Lease
+    seen: int
+
+    async def run(self, low: int, high: int) -> bool:
+        """Ask for these texts. True when all of them were taken at once."""
         try:
-            embedding = await outlast(self.lease, lambda: self._call(texts))
+            embedding = await outlast(self.lease, lambda: self.job.ask(low, high, self.lease, self.seen))
         except InputRefused as error:
             if high - low == 1:
-                self.out.refused[self.out.owners[low]] = error.message
-                return
-            middle = (low + high) // 2
-            await self.run(low, middle)
-            await self.run(middle, high)
+                self.job.refuse(low, error.message)
+            elif isinstance(error, RequestTooLarge):
+                await self.run(low, (low + high) // 2)
+                await self.run((low + high) // 2, high)
+            else:
+                await self._narrow(low, high)
+            return False
+        self.job.take(low, high, embedding)
+        return True
+
+    async def _narrow(self, low: int, high: int) -> None:
+        """At least one of these texts is refused; each that is gets its reason from a request of its own."""
+        if high - low == 1:
+            await self.run(low, high)
+            return
+        cut = low + max(1, round((high - low) * FIRST_PART))
+        if await self.run(low, cut):
+            await self._narrow(cut, high)
         else:
-            self.out.vectors[low:high] = embedding.vectors
-            self.out.tokens += embedding.tokens
-
-    async def _call(self, texts: Sequence[str]) -> Embedding:
-        """One request. A 429 makes everyone wait and the same batch is sent again."""
-        budget = sum(map(_weight, texts))
-        while True:
-            await self.governor.admit(budget)
-            try:
-                return await self.embedder.embed(texts)
-            except RateLimited as error:
-                self.governor.pause(error.retry_after or DEFAULT_PAUSE)
+            await self.run(cut, high)
 
 
-def _requests(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Ranges of texts that fit one request each."""
-    low, weight = 0, 0
-    for i, text in enumerate(texts):
-        more = _weight(text)
-        if i > low and (i - low >= embedder.max_inputs or weight + more > embedder.max_request_tokens):
-            yield low, i
-            low, weight = i, 0
-        weight += more
-    if low < len(texts):
-        yield low, len(texts)
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raises Unavailable when the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(
+            f"The embedder has not answered within {seconds:.0f} s, all that is left of the lease."
+        ) from error
 
 
-def _weight(text: str) -> int:
-    """An upper bound of a text's tokens without a tokenizer: its bytes in UTF-8, and two marks."""
-    return len(text) * (1 if text.isascii() else 4) + 2
+async def _cancelled(tasks: set[asyncio.Task[bool]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

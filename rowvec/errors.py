@@ -9,6 +9,7 @@
     │   ├── QuotaExhausted      the account has no money or no units left
     │   └── DiskLow             the data folder is nearly full
     ├── InputRefused            the provider refuses one of these inputs; bisect, reject that row
+    │   └── RequestTooLarge     it refuses them for being too much together; halve
     ├── TaskFailed              this task can never succeed as it was submitted
     │   ├── SourceChanged       the source is not what was pinned
     │   ├── SourceDamaged       the source cannot be read as a table
@@ -75,6 +76,10 @@ class DiskLow(PauseNeeded):
 
 class InputRefused(RowvecError):
     code = "input-refused"
+
+
+class RequestTooLarge(InputRefused):
+    code = "request-too-large"
 
 
 class TaskFailed(RowvecError):

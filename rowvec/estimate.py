@@ -121,7 +121,9 @@ class _Sample:
         rows, described = await read_and_describe(machine, spec, Chunk("", run.plan))
         self.seconds += perf_counter() - started
         texts = [text for entry in described.entries for text in entry.passages]
-        tokens = await asyncio.to_thread(machine.embedder.count_tokens, texts)
+        embedder = machine.embedder
+        count = embedder.count_tokens if embedder.counts_exactly else embedder.estimate_tokens
+        tokens = await asyncio.to_thread(count, texts)
         rejected = sum(note.outcome == "rejected" for note in described.notes)
         self.runs.append(
             _Seen(
@@ -129,7 +131,7 @@ class _Sample:
                 len(described.entries), len(texts), sum(tokens), rejected, described.filtered,
             )
         )  # fmt: skip
-        self._set_aside(texts, tokens, machine.embedder)
+        self._set_aside(texts, tokens, embedder)
 
     def _set_aside(self, texts: Sequence[str], tokens: Sequence[int], embedder: Embedder) -> None:
         """Keep what fits one request, to time it."""

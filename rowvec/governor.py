@@ -1,70 +1,149 @@
-"""May I call? One shared schedule of requests and tokens, and one common pause after a 429."""
+"""May I call? One line, one budget, one pause after a 429; one goes first where nothing is sure."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+from rowvec.budget import Budget, LocalBudget
+from rowvec.errors import PauseNeeded, RateLimited, RequestTooLarge
+from rowvec.model import Rates
+
+DEFAULT_PAUSE = 5.0
+"""Seconds of quiet after a 429 that does not say how long."""
+
+FIRST_TOKENS = 40_000
+"""A request's tokens while the provider's limit is not known."""
+
+REQUEST_SECONDS = 0.5
+"""Seconds of the token budget that one request takes: little to lose, little to wait for, few to send."""
+
+MOST_SECONDS = 2.0
+"""The same where requests are scarce. More than a provider's bucket holds would never get through."""
 
 
 @dataclass(slots=True)
-class Pace:
-    """A virtual-clock schedule (GCRA): `rate` units a second, `burst` seconds of them at once.
+class Turn:
+    """One request that may be sent now. `settle` it when its answer has told what it cost."""
 
-    `reserve` books a place and says how long to wait for it, so that waiters never collide.
-    """
+    booked: int
+    budget: Budget
+    refusals: int
+    settled: bool = False
 
-    rate: float
-    burst: float = 1.0
-    _free_at: float = -math.inf
-
-    def reserve(self, amount: float, now: float) -> float:
-        start = max(self._free_at, now - self.burst)
-        self._free_at = start + amount / self.rate
-        return max(0.0, self._free_at - now)
-
-    def give_back(self, amount: float) -> None:
-        """Return what was booked and not used."""
-        self._free_at -= amount / self.rate
+    async def settle(self, tokens: int, rates: Rates | None = None) -> None:
+        """It has cost so many tokens; `rates` are what the provider told with the answer."""
+        self.settled = True
+        if rates:
+            known = self.budget.rates.tokens_per_minute
+            await self.budget.observe(rates)
+            if known is None:
+                self.booked = 0
+        await self.budget.correct(tokens - self.booked)
 
 
 class Governor:
-    """The budget of one process. None means no limit.
+    """Stands between a process and its provider. Without rates, and with nothing to learn, nobody waits.
 
-    Rates: requests a second, tokens a minute. All who wait honour the same pause.
+    Where the rates are yet to be learned, and after the provider has refused the account, one request
+    goes first and the others wait for what becomes of it.
     """
 
     def __init__(
-        self, requests_per_second: float | None = None, tokens_per_minute: float | None = None
+        self,
+        requests_per_second: float | None = None,
+        tokens_per_minute: float | None = None,
+        learns: bool = False,
+        budget: Budget | None = None,
     ) -> None:
-        self._requests = Pace(requests_per_second, 1.0) if requests_per_second else None
-        self._tokens = Pace(tokens_per_minute / 60, 4.0) if tokens_per_minute else None
-        self._resume_at = 0.0
+        self._budget = budget or LocalBudget(Rates(requests_per_second, tokens_per_minute))
+        self._learns = learns and tokens_per_minute is None
+        self._line = asyncio.Lock()
+        self._sure = not self._learns
+        self._refusal: PauseNeeded | None = None
+        self.refusals = 0
+        """How often the provider has refused the account. Who began before the last time does not call."""
 
-    async def admit(self, tokens: int = 0) -> None:
-        """Return when one request of so many tokens may be sent."""
-        now = asyncio.get_running_loop().time()
-        wait = max(
-            self._requests.reserve(1, now) if self._requests else 0.0,
-            self._tokens.reserve(tokens, now) if self._tokens else 0.0,
-        )
-        await self._until(now + wait)
+    @asynccontextmanager
+    async def turn(self, tokens: int = 0, seen: int | None = None) -> AsyncIterator[Turn]:
+        """One request of so many tokens, as soon as it may be sent; what becomes of it is noted.
 
-    async def _until(self, moment: float) -> None:
-        loop = asyncio.get_running_loop()
-        while (wait := max(moment, self._resume_at) - loop.time()) > 0:
-            await asyncio.sleep(wait)
+        `seen` is what `refusals` was when the caller's work began. Raises the provider's PauseNeeded when
+        there has been one since.
+        """
+        turn, first = await self._wait(tokens, seen)
+        try:
+            yield turn
+        except RequestTooLarge:
+            await self._budget.correct(-turn.booked)
+            raise
+        except RateLimited as error:
+            await self._budget.correct(-turn.booked)
+            await self._budget.pause(error.retry_after or DEFAULT_PAUSE)
+            raise
+        except PauseNeeded as error:
+            self._refuse(error)
+            raise
+        finally:
+            if turn.settled and turn.refusals == self.refusals:
+                self._sure = True
+            if first:
+                self._line.release()
+
+    async def _wait(self, tokens: int, seen: int | None) -> tuple[Turn, bool]:
+        """A turn, and whether the line waits behind it."""
+        await self._line.acquire()
+        first = False
+        try:
+            self._check(seen)
+            await self._until_free(tokens)
+            self._check(seen)
+            first = not self._sure
+        finally:
+            if not first:
+                self._line.release()
+        return Turn(tokens, self._budget, self.refusals), first
+
+    async def _until_free(self, tokens: int) -> None:
+        wait = await self._budget.book(tokens)
+        try:
+            while (wait := max(wait, await self._budget.quiet())) > 0:
+                await asyncio.sleep(wait)
+                wait = 0.0
+        except asyncio.CancelledError:
+            await self._budget.correct(-tokens)
+            raise
+
+    def _check(self, seen: int | None) -> None:
+        if seen is not None and seen < self.refusals and self._refusal:
+            raise type(self._refusal)(self._refusal.message)
+
+    def _refuse(self, error: PauseNeeded) -> None:
+        self._sure = False
+        self._refusal = error
+        self.refusals += 1
+
+    def request_tokens(self) -> int | None:
+        """How many tokens one request should have at most; None where there is no reason to ask for few."""
+        rates = self._budget.rates
+        if rates.tokens_per_minute is None:
+            return FIRST_TOKENS if self._learns and not self._sure else None
+        scarce = 2 / rates.requests_per_second if rates.requests_per_second else 0.0
+        seconds = min(MOST_SECONDS, max(REQUEST_SECONDS, scarce))
+        return max(1, int(rates.tokens_per_minute / 60 * seconds))
 
     def least_seconds(self, requests: float, tokens: float) -> float | None:
         """How long so many requests and tokens take at these rates; None without a limit."""
-        paces = ((self._requests, requests), (self._tokens, tokens))
-        return max((amount / pace.rate for pace, amount in paces if pace), default=None)
+        rates = self._budget.rates
+        takes = []
+        if rates.requests_per_second:
+            takes.append(requests / rates.requests_per_second)
+        if rates.tokens_per_minute:
+            takes.append(tokens * 60 / rates.tokens_per_minute)
+        return max(takes, default=None)
 
-    def refund(self, tokens: int) -> None:
-        """The last request cost fewer tokens than was admitted."""
-        if self._tokens:
-            self._tokens.give_back(tokens)
-
-    def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """A provider asked for quiet: nobody calls for so long."""
-        self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + seconds)
+        await self._budget.pause(seconds)

@@ -11,9 +11,11 @@ from rowvec import embedders, filestores, ledgers, sources, vectorstores
 from rowvec.backends import load, scheme
 from rowvec.disk import Disk
 from rowvec.embedders.base import Embedder
+from rowvec.embedding import Job
 from rowvec.errors import NotConfigured
 from rowvec.filestores.base import FileStore
 from rowvec.governor import Governor
+from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
 from rowvec.sources.base import Source
 from rowvec.vectorstores.base import VectorStore
@@ -45,6 +47,7 @@ class Machine:
     settings: Mapping[str, str]
     limits: Limits = Limits()
     governor: Governor = field(default_factory=Governor)
+    kept: Kept[Job] = field(default_factory=Kept)
     disk: Disk = field(default_factory=Disk)
 
     @classmethod
@@ -70,6 +73,9 @@ class Machine:
             embedder_name=settings["EMBEDDER"],
             settings=settings,
             limits=limits,
+            governor=Governor(
+                embedder.rates.requests_per_second, embedder.rates.tokens_per_minute, embedder.tells_rates
+            ),
             disk=Disk(Path(settings.get("DATA_DIR", ".")), limits.min_free_bytes),
         )
 

@@ -294,11 +294,30 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """What a provider takes at most; None where that is not known, or where there is no limit."""
+
+    requests_per_second: float | None = None
+    tokens_per_minute: float | None = None
+
+    def or_else(self, other: Rates) -> Rates:
+        """These rates, and the other's where these are None."""
+        return Rates(
+            other.requests_per_second if self.requests_per_second is None else self.requests_per_second,
+            other.tokens_per_minute if self.tokens_per_minute is None else self.tokens_per_minute,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Embedding:
-    """One request's answer: float32 `vectors` of shape (texts, dimension), and the `tokens` it cost."""
+    """One request's answer: float32 `vectors` of shape (texts, dimension), and the `tokens` it cost.
+
+    `rates` are what the provider told with it that the caller is to keep to.
+    """
 
     vectors: Floats
     tokens: int
+    rates: Rates | None = None
 
 
 @dataclass(frozen=True, slots=True)

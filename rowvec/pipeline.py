@@ -42,6 +42,7 @@ async def run_chunk(machine: Machine, lease: Lease) -> None:
     files = await _record(machine, lease, landed, notes)
     counts = _count(rows, described, landed, notes, embedded.tokens)
     await _commit(machine, lease, counts, files)
+    machine.kept.drop(lease.claim)
 
 
 async def _commit(machine: Machine, lease: Lease, counts: Counts, files: ChunkFiles) -> None:
@@ -69,7 +70,7 @@ async def embed_and_store(
     """Vectors of the entries, durably in the store."""
     check_embedder(machine, spec)
     await lease.check()
-    embedded = await embed(machine.embedder, machine.governor, entries, lease)
+    embedded = await embed(machine.embedder, machine.governor, entries, lease, machine.kept)
     return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
 
 

@@ -16,6 +16,7 @@ async def search(machine: Machine, namespace: str, query: str, limit: int = 10) 
     text = clean(query)
     if not text:
         raise InvalidRequest("The query is empty: type what you are looking for.", "query")
-    await machine.governor.admit(len(text.encode()) + 2)
-    embedding = await machine.embedder.embed([text])
+    async with machine.governor.turn(sum(machine.embedder.estimate_tokens([text]))) as turn:
+        embedding = await machine.embedder.embed([text])
+        await turn.settle(embedding.tokens, embedding.rates)
     return await machine.store.search(namespace, embedding.vectors[0], limit)

@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -24,9 +24,16 @@ JSON = {"content-type": "application/json"}
 
 
 class Provider(Protocol):
-    """A stand-in as the desk sees it. `settings` is a frozen msgspec Struct that checks its own values."""
+    """A stand-in as the desk sees it. `settings` is a frozen msgspec Struct that checks its own values.
 
-    settings: Any
+    `inquiries` answer a POST of their name with what they say to its document.
+    """
+
+    @property
+    def settings(self) -> Any: ...
+
+    @property
+    def inquiries(self) -> Mapping[str, Callable[[Any], Any]]: ...
 
     def apply(self, settings: Any) -> None:
         """Behave like this from now on. Raises ValueError when these settings make no sense."""
@@ -60,7 +67,11 @@ async def attend(provider: Provider, request: Request) -> Answer:
         ("GET", "settings"): lambda: provider.settings,
         ("POST", "settings"): lambda: _set(provider, request.body),
     }
-    route = routes.get((request.method, request.path.removeprefix(PREFIX)))
+    name = request.path.removeprefix(PREFIX)
+    inquiry = provider.inquiries.get(name)
+    if inquiry:
+        routes["POST", name] = lambda: inquiry(msgspec.json.decode(request.body))
+    route = routes.get((request.method, name))
     if route is None:
         return _said(404, {"detail": "no such desk"})
     try:

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 class Faults:
     """`shares` says how often each kind strikes, from 0 to 1; `script` is what happens first, in order.
 
-    In a script None stands for an answer that is well. A kind that is unknown raises ValueError.
+    In a script None stands for an answer that is well; `script` is what is left of it. A kind that is
+    unknown raises ValueError.
     """
 
     def __init__(
@@ -21,12 +22,12 @@ class Faults:
         if any(share < 0 for share in shares.values()) or sum(shares.values()) > 1:
             raise ValueError("shares of faults are 0 or more, and 1 at most together")
         self._shares = dict(shares)
-        self._script = list(script)
+        self.script = list(script)
 
     def draw(self, dice: random.Random) -> str | None:
         """What goes wrong with the next answer; None: nothing."""
-        if self._script:
-            return self._script.pop(0)
+        if self.script:
+            return self.script.pop(0)
         if not self._shares:
             return None
         point = dice.random()

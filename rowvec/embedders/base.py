@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from rowvec.model import Embedding
+from rowvec.model import Embedding, Rates
 
 
 class Embedder(ABC):
     """Embeds clean, non-empty texts. Same text, same model: same vector, up to rounding.
 
     `max_tokens` is the longest text, `max_inputs` and `max_request_tokens` the largest request.
-    `price` is in dollars per million tokens.
+    `price` is in dollars per million tokens. `rates` are what the account is held to from the start;
+    `tells_rates` says that answers may bring others (`Embedding.rates`). `counts_exactly` says that
+    `count_tokens` gives what is paid for, so that an estimate of the costs need not guess.
     """
 
     model: str
@@ -21,6 +23,9 @@ class Embedder(ABC):
     max_inputs: int
     max_request_tokens: int
     price: float = 0.0
+    rates: Rates = Rates()
+    tells_rates: bool = False
+    counts_exactly: bool = True
 
     @classmethod
     @abstractmethod
@@ -41,6 +46,13 @@ class Embedder(ABC):
     @abstractmethod
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, exact or a safe over-estimate; never more than its UTF-8 bytes + 2."""
+
+    def estimate_tokens(self, texts: Sequence[str]) -> list[int]:
+        """What each text will probably cost, found out in a microsecond: requests are sized and paced by it.
+
+        Here an upper bound without a tokenizer: its bytes in UTF-8, and two marks.
+        """
+        return [len(text) * (1 if text.isascii() else 4) + 2 for text in texts]
 
     @abstractmethod
     async def ping(self) -> None:

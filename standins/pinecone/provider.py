@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
-import msgspec
-
-from standins.desk import PREFIX
 from standins.pinecone import control
 from standins.pinecone.documents import DocumentsDoor
 from standins.pinecone.index import Index
-from standins.pinecone.refusals import JSON, Refused
+from standins.pinecone.refusals import Refused
 from standins.pinecone.rest import VectorsDoor
 from standins.pinecone.settings import Settings
 from standins.pinecone.weather import Weather
@@ -57,14 +53,21 @@ class Pinecone:
     def counters(self) -> dict[str, Any]:
         return dict(sorted(self.weather.counters.items()))
 
+    @property
+    def inquiries(self) -> Mapping[str, Callable[[Any], Any]]:
+        """What landed in `{"index": …, "namespace": …}` (the first index where none is named).
+
+        `summary`: vectors there are, how many were written (each as often as it was), one digest of all.
+        `landed`: each id with the digests of its vector and of its metadata.
+        """
+        return {"summary": self._summary, "landed": self._landed}
+
     async def handle(self, request: Request) -> Answer:
         """The control plane alone; `answer` knows which index a data plane belongs to."""
         return await self.answer(next(iter(self.indexes)), request)
 
     async def answer(self, name: str, request: Request) -> Answer:
         """As the data plane of this index, and the control plane."""
-        if self.tells(request.path):
-            return self._told(request)
         if request.path == "/indexes" or request.path.startswith("/indexes/"):
             return self._described(request)
         door = DocumentsDoor if "/documents/" in request.path else VectorsDoor
@@ -72,10 +75,6 @@ class Pinecone:
 
     def data_plane(self, name: str) -> tuple[Index, Weather]:
         return self.indexes[name], self.weather
-
-    def tells(self, path: str) -> bool:
-        """Is this a question of what landed, which the common desk knows nothing of?"""
-        return path in (f"{PREFIX}landed", f"{PREFIX}summary")
 
     def _described(self, request: Request) -> Answer:
         self.weather.counters["describe_index"] += 1
@@ -85,27 +84,25 @@ class Pinecone:
             return refused.of_documents()
         return control.handle(request, {name: i.spec for name, i in self.indexes.items()}, self.hosts)
 
-    def _told(self, request: Request) -> Answer:
-        """What landed: `?index=…&namespace=…`; the first index where none is named."""
-        asked = {name: values[0] for name, values in parse_qs(request.query).items()}
-        index = self.indexes.get(asked.get("index", next(iter(self.indexes))))
-        namespace = asked.get("namespace", "")
-        if index is None:
-            return Answer(404, [b"no such index\n"])
-        if request.path.endswith("summary"):
-            return Answer(200, [msgspec.json.encode(summary(index, namespace))], JSON)
-        rows = (
-            f"{id_}\t{record.vector_digest.hex()}\t{record.metadata_digest.hex()}\n"
+    def _summary(self, document: Any) -> Any:
+        index, namespace = self._asked(document)
+        held = index.namespaces.get(namespace)
+        return {
+            "vectors": sum(1 for _ in index.landed(namespace)),
+            "upserted": 0 if held is None else held.upserted,
+            "digest": f"{index.digest_of(namespace):016x}",
+        }
+
+    def _landed(self, document: Any) -> Any:
+        index, namespace = self._asked(document)
+        return {
+            id_: [record.vector_digest.hex(), record.metadata_digest.hex()]
             for id_, record in index.landed(namespace)
-        )
-        return Answer(200, ["".join(rows).encode()], {"content-type": "text/tab-separated-values"})
+        }
 
-
-def summary(index: Index, namespace: str) -> Mapping[str, Any]:
-    """Vectors that are there, how many were written (each as often as it was), and one digest of all."""
-    held = index.namespaces.get(namespace)
-    return {
-        "vectors": sum(1 for _ in index.landed(namespace)),
-        "upserted": 0 if held is None else held.upserted,
-        "digest": f"{index.digest_of(namespace):016x}",
-    }
+    def _asked(self, document: Any) -> tuple[Index, str]:
+        """The index and namespace that are meant. Raises ValueError for an index that is not there."""
+        name = document.get("index") or next(iter(self.indexes))
+        if name not in self.indexes:
+            raise ValueError(f"there is no index '{name}'")
+        return self.indexes[name], document.get("namespace", "")

@@ -76,7 +76,7 @@ class _Serving:
         behind = front.Behind(folder / f"{listener.fileno()}.http", folder / f"{listener.fileno()}.grpc")
 
         async def answer(request: Request) -> Answer:
-            asks_desk = request.path.startswith(PREFIX) and not provider.tells(request.path)
+            asks_desk = request.path.startswith(PREFIX)
             return await (handle(request) if asks_desk else provider.answer(meant(), request))
 
         http = socket.socket(socket.AF_UNIX)

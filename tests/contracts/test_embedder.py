@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
@@ -15,10 +15,11 @@ from rowvec.backends import load
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, NotConfigured
 from rowvec.model import Floats
+from standins.process import started
 
 pytestmark = pytest.mark.anyio
 
-BACKENDS = ["local", "memory"]
+BACKENDS = ["local", "memory", "openai"]
 TEXTS = [
     "hello",
     "A longer sentence, with commas and a full stop.",
@@ -40,9 +41,21 @@ def name(request: pytest.FixtureRequest) -> str:
     return backend
 
 
+@pytest.fixture(scope="module")
+def openai_settings() -> Iterator[dict[str, str]]:
+    with started("openai") as standin:
+        yield {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": f"{standin.url}/v1"}
+
+
 @pytest.fixture
-async def embedder(name: str) -> AsyncIterator[Embedder]:
-    opened: Embedder = load("embedder", embedders.TABLE, name).open({})
+def settings(name: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    found: dict[str, str] = request.getfixturevalue("openai_settings") if name == "openai" else {}
+    return found
+
+
+@pytest.fixture
+async def embedder(name: str, settings: dict[str, str]) -> AsyncIterator[Embedder]:
+    opened: Embedder = load("embedder", embedders.TABLE, name).open(settings)
     yield opened
     await opened.close()
 
@@ -87,12 +100,16 @@ async def test_the_company_does_not_change_a_vector(embedder: Embedder) -> None:
     assert np.abs(together - turned).max() < 1e-6
 
 
-async def test_a_long_neighbour_changes_nothing(embedder: Embedder) -> None:
-    """A text of a megabyte in the batch leaves the vectors around it as they are."""
-    vectors = (await embedder.embed(["before", "long " * 200_000, "after"])).vectors
+async def long_neighbour(embedder: Embedder, text: str) -> None:
+    vectors = (await embedder.embed(["before", text, "after"])).vectors
     assert np.abs(vectors[0] - await one(embedder, "before")).max() < 1e-6
     assert np.abs(vectors[2] - await one(embedder, "after")).max() < 1e-6
     assert np.isfinite(vectors[1]).all()
+
+
+async def test_a_long_neighbour_changes_nothing(embedder: Embedder) -> None:
+    """The longest text that may be in a batch leaves the vectors around it as they are."""
+    await long_neighbour(embedder, "long " * (embedder.max_tokens // 5))
 
 
 async def test_order_in_a_large_request(embedder: Embedder) -> None:
@@ -136,13 +153,15 @@ async def test_tokens_are_told_with_the_vectors(embedder: Embedder) -> None:
     assert 0 < embedding.tokens <= sum(embedder.count_tokens(TEXTS))
 
 
-async def test_another_process_gets_the_same_vector(name: str, embedder: Embedder) -> None:
+async def test_another_process_gets_the_same_vector(
+    name: str, settings: dict[str, str], embedder: Embedder
+) -> None:
     """A vector does not depend on the process: what was stored yesterday is found today."""
     program = (
         "import asyncio\n"
         "from rowvec import embedders\n"
         "from rowvec.backends import load\n"
-        f"e = load('embedder', embedders.TABLE, '{name}').open({{}})\n"
+        f"e = load('embedder', embedders.TABLE, '{name}').open({settings!r})\n"
         "print(asyncio.run(e.embed(['hello'])).vectors.tobytes().hex())\n"
         "asyncio.run(e.close())"
     )
@@ -158,7 +177,20 @@ async def test_limits_are_stated(embedder: Embedder) -> None:
     assert embedder.dimension > 0
     assert embedder.max_inputs > 0
     assert embedder.max_request_tokens >= embedder.max_tokens > 0
-    assert embedder.price == 0.0
+    assert (embedder.price > 0) == (embedder.model == "text-embedding-3-small")
+
+
+async def test_an_estimate_costs_no_tokenizer_and_is_no_joke(embedder: Embedder) -> None:
+    """At least one for each text, independent of the company, and not below a quarter of the truth."""
+    estimated = embedder.estimate_tokens(TEXTS)
+    assert len(estimated) == len(TEXTS) and min(estimated) >= 1
+    assert estimated == [embedder.estimate_tokens([text])[0] for text in TEXTS]
+    assert sum(estimated) >= (await embedder.embed(TEXTS)).tokens / 4
+
+
+async def test_the_local_one_takes_a_megabyte(local: Embedder) -> None:
+    """More than the pipeline ever sends it in one text."""
+    await long_neighbour(local, "long " * 200_000)
 
 
 async def test_the_local_one_knows_meaning(local: Embedder) -> None:

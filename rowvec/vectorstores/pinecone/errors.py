@@ -23,6 +23,7 @@ from rowvec.errors import (
     InputRefused,
     QuotaExhausted,
     RateLimited,
+    RequestTooLarge,
     RowvecError,
     StoreMismatch,
     Unavailable,
@@ -121,6 +122,8 @@ def _meaning(
 def _refused(said: str, status: int, message: str, structured: bool) -> RowvecError:
     if _DIMENSION.search(message):
         return StoreMismatch(f"{said}. Use an index of the embedder's dimension.")
+    if status == 413 or _TOO_LARGE.search(message):
+        return RequestTooLarge(said)
     if status == 400 and not structured:
         return StoreMismatch(f"{said}. It was refused before it came to the index.")
     return InputRefused(said)

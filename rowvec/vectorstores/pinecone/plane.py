@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rowvec.errors import InputRefused
+from rowvec.errors import RequestTooLarge
 from rowvec.model import Floats, VectorBatch
 from rowvec.vectorstores.pinecone.fields import Fields
 
@@ -40,9 +40,9 @@ class Page:
 
 
 def require_size(message: bytes) -> bytes:
-    """The message itself. Raises InputRefused for one that Pinecone would not take."""
+    """The message itself. Raises RequestTooLarge for one that Pinecone would not take."""
     if len(message) > MOST_REQUEST_BYTES:
-        raise InputRefused(
+        raise RequestTooLarge(
             f"{len(message)} bytes in one request to Pinecone; at most {MOST_REQUEST_BYTES} fit. Send fewer."
         )
     return message
