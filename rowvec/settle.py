@@ -65,7 +65,7 @@ async def _settle_doubles(
         stamp.id
         for double in doubles
         for stamp in stored[double.row_id]
-        if stamp.task_id == task.id and stamp.row_number != double.winner.row_number
+        if stamp.task_id == task.id and stamp.id not in vector_ids(double.row_id, double.winner.passages)
     ]
     if left:
         await lease.check()

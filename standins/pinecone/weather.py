@@ -117,10 +117,10 @@ class Weather:
             raise refusals.too_fast(demands[buckets.index(full)][0], scope, wait)
 
     def _bucket(self, name: str, scope: str) -> Bucket:
-        """It holds a second's worth."""
+        """It holds a second's worth, and one at least."""
         if (name, scope) not in self._buckets:
             rate = self._settings.rate(name) if name in RATES else None
-            self._buckets[name, scope] = Bucket(rate, 1.0)
+            self._buckets[name, scope] = Bucket(rate, max(1.0, 1.0 / rate if rate else 0.0))
         return self._buckets[name, scope]
 
     def _charge(self, call: Call, writes: bool) -> None:

@@ -103,16 +103,25 @@ def _fitted(fields: Fields) -> Fields:
     """The same fields, with the text cut where that is needed. Raises ValueError when it is not enough."""
     if sum(map(_size, fields, fields.values())) <= _SURELY_FITS:
         return fields
-    over = len(_JSON.encode(fields)) - MOST_BYTES
-    if over <= 0:
+    if len(_JSON.encode(fields)) <= MOST_BYTES:
         return fields
     text = str(fields[TEXT])
     fields[CUT_FROM] = float(len(text))
-    room = len(text.encode()) - over - len(CUT_FROM) - 32
+    fields[TEXT] = ""
+    room = MOST_BYTES - len(_JSON.encode(fields))
     if room < 0:
-        raise ValueError(f"it takes {over + MOST_BYTES - len(text)} bytes; at most {MOST_METADATA} fit")
-    fields[TEXT] = text.encode()[:room].decode(errors="ignore")
+        raise ValueError(f"it takes {MOST_BYTES - room} bytes with what is ours; at most {MOST_BYTES} fit")
+    fields[TEXT] = _cut(text, room)
     return fields
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of its beginning as takes so many bytes in JSON."""
+    raw = text.encode()
+    while (size := len(_JSON.encode(text)) - 2) > room:
+        raw = raw[: min(len(raw) * room // size, len(raw) - 1)]
+        text = raw.decode(errors="ignore")
+    return text
 
 
 def _size(name: str, value: Value) -> int:
