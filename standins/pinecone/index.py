@@ -34,11 +34,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A record as it is read. `vector` is None when it was not kept."""
+    """A record as it is read. `vector` holds zeros when it was not kept."""
 
     id: str
     metadata: Mapping[str, Any]
-    vector: bytes | None
+    vector: bytes
     score: float = 0.0
 
 
@@ -203,8 +203,8 @@ class Index:
     def _found(self, namespace: Namespace, id_: str, record: Record | None) -> Found:
         if record is None:
             raise KeyError(id_)
-        vector = namespace.vector(record, 4 * self.spec.dimension)
-        return Found(id_, namespace.metadata(record), vector)
+        width = 4 * self.spec.dimension
+        return Found(id_, namespace.metadata(record), namespace.vector(record, width) or bytes(width))
 
     def _nearest(
         self, namespace: Namespace, ids: Sequence[str], query: bytes | memoryview, limit: int

@@ -67,5 +67,5 @@ def floats(values: Any) -> bytes:
 
 
 def values_of(one: Found) -> list[float]:
-    values: list[float] = [] if one.vector is None else np.frombuffer(one.vector, np.float32).tolist()
+    values: list[float] = np.frombuffer(one.vector, np.float32).tolist()
     return values

@@ -100,9 +100,7 @@ def fetched(page: Page, namespace: str, paged: bool = False) -> bytes:
 
 
 def _vector(one: Found) -> bytes:
-    return (
-        field(1, one.id.encode()) + field(2, one.vector or b"") + field(3, struct_bytes(dict(one.metadata)))
-    )
+    return field(1, one.id.encode()) + field(2, one.vector) + field(3, struct_bytes(dict(one.metadata)))
 
 
 def queried(page: Page, namespace: str, values: bool, metadata: bool) -> bytes:
@@ -114,7 +112,7 @@ def queried(page: Page, namespace: str, values: bool, metadata: bool) -> bytes:
 def _scored(one: Found, values: bool, metadata: bool) -> bytes:
     match = [field(1, one.id.encode()), b"\x15" + struct.pack("<f", one.score)]
     if values:
-        match.append(field(3, one.vector or b""))
+        match.append(field(3, one.vector))
     if metadata:
         match.append(field(4, struct_bytes(dict(one.metadata))))
     return b"".join(match)
