@@ -10,7 +10,7 @@ from time import perf_counter
 
 from rowvec.analysis import chunk_memory
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, RetryLater
+from rowvec.errors import InputRefused, NotConfigured, RetryLater
 from rowvec.excerpt import excerpt
 from rowvec.intake import TaskRequest, prepare_spec
 from rowvec.machine import Machine

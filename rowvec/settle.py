@@ -39,6 +39,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     task, fence = lease.claim.task, lease.claim.fence
     manifests = await written(done_chunks(machine.ledger, task.id))
     settlement = Settlement()
+    await machine.store.catch_up(task.spec.namespace)
     async for doubles in find_doubles(machine.files, manifests, task.counts.upserted):
         for batch in _batched(doubles):
             await _settle_doubles(machine, lease, batch)
@@ -64,7 +65,7 @@ async def _settle_doubles(machine: Machine, lease: Lease, doubles: Sequence[Doub
         stamp.id
         for double in doubles
         for stamp in stored[double.row_id]
-        if stamp.task_id == task.id and stamp.row_number != double.winner.row_number
+        if stamp.task_id == task.id and stamp.id not in vector_ids(double.row_id, double.winner.passages)
     ]
     if left:
         await lease.check()
@@ -105,7 +106,7 @@ async def _write_again(machine: Machine, lease: Lease, doubles: Sequence[Double]
 async def _shares_its_namespace(machine: Machine, task: Task, settlement: Settlement) -> bool:
     """Are there vectors beside those of this task? Without any there is nothing old to look for."""
     own = task.counts.passages - settlement.passages
-    return await machine.store.count(task.spec.namespace) != own
+    return await machine.store.holds_others(task.spec.namespace, task.id, own)
 
 
 async def _drop_old_passages(machine: Machine, lease: Lease, manifests: Sequence[Written]) -> None:

@@ -17,6 +17,9 @@ from rowvec.retry import outlast
 from rowvec.text import passage_id
 from rowvec.vectorstores.base import VectorStore
 
+UPSERTS_AT_ONCE = 4
+"""Of one chunk."""
+
 
 @dataclass(slots=True)
 class Stored:
@@ -42,8 +45,12 @@ async def store(
     batch, owners = _batch(task_id, entries, embedded)
     out = Stored()
     job = _Job(vectors, namespace, lease, owners, out)
-    for low, high in _requests(vectors, batch):
-        await job.run(batch, low, high)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for low, high in _requests(vectors, batch):
+                group.create_task(job.run(batch, low, high))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
     if out.refused:
         await job.take_out(entries)
     return out
@@ -56,6 +63,7 @@ class _Job:
     lease: Lease
     owners: Sequence[int]
     out: Stored
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPSERTS_AT_ONCE))
 
     async def run(self, batch: VectorBatch, low: int, high: int) -> None:
         part = _part(batch, low, high)
@@ -70,12 +78,13 @@ class _Job:
             await self.run(batch, middle, high)
 
     async def _upsert(self, part: VectorBatch) -> None:
-        left = await self.lease.check()
-        try:
-            async with asyncio.timeout(left):
-                await self.vectors.upsert(self.namespace, part)
-        except TimeoutError as error:
-            raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
+        async with self.slots:
+            left = await self.lease.check()
+            try:
+                async with asyncio.timeout(left):
+                    await self.vectors.upsert(self.namespace, part)
+            except TimeoutError as error:
+                raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
 
     async def take_out(self, entries: Sequence[Entry]) -> None:
         """A row lands whole or not at all: remove the passages of rows of which one was refused."""
@@ -109,10 +118,8 @@ def _batch(task_id: str, entries: Sequence[Entry], embedded: Embedded) -> tuple[
 
 def _requests(vectors: VectorStore, batch: VectorBatch) -> Iterator[tuple[int, int]]:
     """Ranges of the batch that fit one upsert each."""
-    fixed = 4 * batch.vectors.shape[1] + 256
     low, size = 0, 0
-    for i, (text, metadata) in enumerate(zip(batch.texts, batch.metadata, strict=True)):
-        more = fixed + 4 * len(text) + sum(8 + 4 * len(k) + 4 * len(str(v)) for k, v in metadata.items())
+    for i, more in enumerate(vectors.sizes(batch)):
         if i > low and (i - low >= vectors.max_batch or size + more > vectors.max_batch_bytes):
             yield low, i
             low, size = i, 0

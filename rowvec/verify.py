@@ -45,6 +45,7 @@ async def verify(machine: Machine, task_id: str) -> Verification:
     losers: set[int] = set()
     async for doubles in find_doubles(machine.files, manifests, task.counts.upserted):
         losers.update(place.row_number for double in doubles for place in double.losers)
+    await machine.store.catch_up(task.spec.namespace)
     audit = _Audit(task_id, task.state is TaskState.COMPLETED, losers, Verification())
     async for manifest in read_merged(machine.files, manifests):
         audit.compare(manifest, await machine.store.stamps(task.spec.namespace, manifest.ids))

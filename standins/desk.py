@@ -12,12 +12,12 @@ import argparse
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from standins.web import Answer, Request, listen, serve
+from standins.web import Answer, Handle, Request, listen, serve
 
 PREFIX = "/_standin/"
 JSON = {"content-type": "application/json"}
@@ -89,7 +89,10 @@ def _said(status: int, document: Any) -> Answer:
     return Answer(status, [msgspec.json.encode(document)], JSON)
 
 
-def main(name: str, provider: Provider, arguments: Sequence[str]) -> int:
+Serve = Callable[[Handle, socket.socket, bool], Coroutine[Any, Any, None]]
+
+
+def main(name: str, provider: Provider, arguments: Sequence[str], serving: Serve = serve) -> int:
     """Run a stand-in as a process: `python -m standins.NAME --port 8100 --set latency='{"mean": 0.25}'`."""
     parser = argparse.ArgumentParser(prog=f"python -m standins.{name}")
     parser.add_argument("--port", type=int, default=0, help="where to listen on 127.0.0.1 (any free port)")
@@ -105,7 +108,7 @@ def main(name: str, provider: Provider, arguments: Sequence[str]) -> int:
         parser.error(str(error))
     listener = listen(options.port) if options.fd is None else socket.socket(fileno=options.fd)
     sys.stderr.write(f"{name} stands in at http://127.0.0.1:{listener.getsockname()[1]}\n")
-    asyncio.run(serve(lambda request: attend(provider, request), listener, options.supervised))
+    asyncio.run(serving(lambda request: attend(provider, request), listener, options.supervised))
     return 0
 
 

@@ -53,15 +53,20 @@ def listen(port: int) -> socket.socket:
 
 
 async def serve(handle: Handle, listener: socket.socket, supervised: bool = False) -> None:
-    """Answer until told to end: by SIGTERM or SIGINT or, supervised, by the end of standard input."""
+    """Answer until told to end."""
+    async with await start(handle, listener):
+        await until_told(supervised)
+
+
+async def until_told(supervised: bool) -> None:
+    """Return when told to end: by SIGTERM or SIGINT or, supervised, by the end of standard input."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if supervised:
         loop.add_reader(sys.stdin.fileno(), stop.set)
-    async with await start(handle, listener):
-        await stop.wait()
+    await stop.wait()
 
 
 async def start(handle: Handle, listener: socket.socket) -> asyncio.Server:

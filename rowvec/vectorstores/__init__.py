@@ -4,6 +4,7 @@ from rowvec.backends import Backend
 
 TABLE = {
     "lancedb": Backend("rowvec.vectorstores.lancedb:LanceDBStore", "pip install lancedb"),
+    "pinecone": Backend("rowvec.vectorstores.pinecone:PineconeStore", "pip install grpcio httpx2 msgspec"),
     "memory": Backend("rowvec.vectorstores.memory:MemoryStore"),
     "digest": Backend("rowvec.vectorstores.digest:DigestStore"),
 }

@@ -33,6 +33,11 @@ class VectorStore(ABC):
         Raises StoreMismatch if it holds another dimension: called before anything is spent.
         """
 
+    def sizes(self, batch: VectorBatch) -> list[int]:
+        """Bytes of each vector in an upsert, at most: what batches are packed by."""
+        values = 4 * batch.vectors.shape[1] + 256
+        return [values + size for size in sizes_of_strings(batch)]
+
     @abstractmethod
     async def upsert(self, namespace: str, batch: VectorBatch) -> None:
         """Write the batch, replacing vectors of the same ids; durable on return.
@@ -41,11 +46,16 @@ class VectorStore(ABC):
         prepared. Raises InputRefused, RetryLater, PauseNeeded or StoreMismatch.
         """
 
+    async def catch_up(self, namespace: str) -> None:  # noqa: ARG002 (most stores are never behind)
+        """From now on reads see every upsert that any process has finished."""
+        return
+
     @abstractmethod
     async def stamps(self, namespace: str, row_ids: Sequence[str]) -> list[Stamp]:
-        """Stamps of all vectors of these rows, passages included; sees every finished upsert.
+        """Stamps of all vectors of these rows, passages included.
 
-        Unknown ids give nothing, as does an unknown namespace. Order is not promised.
+        Sees every upsert that this store has finished, and those that others had finished before the last
+        `catch_up`. Unknown ids give nothing, as does an unknown namespace. Order is not promised.
         """
 
     @abstractmethod
@@ -64,6 +74,10 @@ class VectorStore(ABC):
     async def count(self, namespace: str) -> int:
         """Vectors in the namespace; 0 for an unknown one."""
 
+    async def holds_others(self, namespace: str, task_id: str, own: int) -> bool:  # noqa: ARG002
+        """Are there vectors beside the `own` ones that this task has written? In doubt, yes."""
+        return await self.count(namespace) != own
+
     @abstractmethod
     async def search(self, namespace: str, vector: Floats, limit: int) -> list[Match]:
         """The `limit` nearest by cosine, nearest first; none for an unknown namespace."""
@@ -75,3 +89,20 @@ class VectorStore(ABC):
     async def close(self) -> None:
         """Finish what is queued and let go of connections."""
         return
+
+
+def sizes_of_strings(batch: VectorBatch) -> list[int]:
+    """Bytes in UTF-8 of each vector's ids, text and metadata, at most."""
+    columns = zip(batch.ids, batch.row_ids, batch.texts, batch.metadata, strict=True)
+    return [
+        _utf8(id_) + _utf8(row_id) + _utf8(text) + sum(map(_entry, metadata, metadata.values()))
+        for id_, row_id, text, metadata in columns
+    ]
+
+
+def _utf8(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)
+
+
+def _entry(name: str, value: object) -> int:
+    return 8 + _utf8(name) + _utf8(value if isinstance(value, str) else str(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +18,93 @@ from rowvec.errors import InputRefused, InvalidRequest, NotConfigured, StoreMism
 from rowvec.model import Floats, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.vectorstores.digest import DigestStore
+from standins.pinecone.settings import KEY
+from standins.process import Standin, started
 
 pytestmark = pytest.mark.anyio
 
-KEEPING = ["lancedb", "memory"]
+LOCAL = ["lancedb", "memory"]
+PINECONE = ["pinecone-grpc", "pinecone-rest", "pinecone-documents"]
+KEEPING = [*LOCAL, *PINECONE]
 BACKENDS = [*KEEPING, "digest"]
 DIMENSION = 16
-AWKWARD = [
-    "it's",
-    "''",
-    '"',
-    "a\\b",
-    "a#1",
-    "日本語",
-    "👩‍👧",
-    "new\nline",
-    "%_",
-    "' OR '1'='1",
-    "nul\x00",
-    "é",
-    "e\u0301",
-]
+PLAIN = ["it's", "''", '"', "a\\b", "a#1", "new\nline", "%_", "' OR '1'='1", "a/b?c&d=e", "x" * 512]
+AWKWARD = [*PLAIN, "日本語", "👩‍👧", "nul\x00", "é", "e\u0301"]
 NAMESPACES = ["default", "A", "a", "0", "a.lance", "a..b", "a-", "x" * 128, "CON", "1.2.3"]
 
 Open = Callable[[], VectorStore]
 
 
-def opened(backend: str, folder: Path) -> VectorStore:
+@pytest.fixture(scope="module")
+def pinecone() -> Iterator[Standin]:
+    """A server like Pinecone, with an index of either API, that shows what was written a little later."""
+    indexes = [
+        {"name": "vectors", "dimension": DIMENSION},
+        {"name": "documents", "dimension": DIMENSION, "field": "embedding"},
+    ]
+    with started("pinecone", indexes=indexes, unlimited=True, visible_after=0.03) as standin:
+        yield standin
+
+
+def opened(backend: str, folder: Path, settings: Mapping[str, str] | None = None) -> VectorStore:
     url = f"{backend}://{folder}" if backend == "lancedb" else backend
-    store: VectorStore = load("vector store", vectorstores.TABLE, scheme(url)).open(url, {})
+    store: VectorStore = load("vector store", vectorstores.TABLE, scheme(url)).open(url, settings or {})
     return store
 
 
+@pytest.fixture
+async def any_store(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Callable[[str], VectorStore]]:
+    """Opens an empty store by its name here."""
+    stores: list[VectorStore] = []
+
+    def named(backend: str) -> VectorStore:
+        if backend in PINECONE:
+            standin: Standin = request.getfixturevalue("pinecone")
+            standin.reset()
+            way = backend.removeprefix("pinecone-")
+            settings = {"PINECONE_API_KEY": KEY, "PINECONE_CONTROLLER_HOST": standin.url}
+            name = "documents" if way == "documents" else "vectors"
+            transport = {} if way == "documents" else {"PINECONE_TRANSPORT": way}
+            stores.append(opened(f"pinecone://{name}", tmp_path, settings | transport))
+        else:
+            stores.append(opened(backend, tmp_path / "vectors"))
+        return stores[-1]
+
+    yield named
+    for store in stores:
+        await store.close()
+
+
 @pytest.fixture(params=BACKENDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[VectorStore]:
+def store(request: pytest.FixtureRequest, any_store: Callable[[str], VectorStore]) -> VectorStore:
     """Every store."""
-    found = opened(request.param, tmp_path / "vectors")
-    yield found
-    await found.close()
+    return any_store(request.param)
 
 
 @pytest.fixture(params=KEEPING)
-async def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[VectorStore]:
+async def keeping(request: pytest.FixtureRequest, any_store: Callable[[str], VectorStore]) -> VectorStore:
     """The stores that keep what they are given."""
-    found = opened(request.param, tmp_path / "vectors")
+    found = any_store(request.param)
     await found.prepare("ns", DIMENSION)
-    yield found
-    await found.close()
+    return found
+
+
+@pytest.fixture(params=LOCAL)
+async def local(request: pytest.FixtureRequest, any_store: Callable[[str], VectorStore]) -> VectorStore:
+    """The stores that keep ids and metadata of any kind."""
+    found = any_store(request.param)
+    await found.prepare("ns", DIMENSION)
+    return found
+
+
+@pytest.fixture(params=PINECONE)
+async def remote(request: pytest.FixtureRequest, any_store: Callable[[str], VectorStore]) -> VectorStore:
+    """Pinecone by each of its ways."""
+    found = any_store(request.param)
+    await found.prepare("ns", DIMENSION)
+    return found
 
 
 @pytest.fixture
@@ -98,6 +138,12 @@ def batch(ids: Sequence[str], task: str = "t", **columns: Any) -> VectorBatch:
 
 def numbered(count: int, first: int = 0) -> list[str]:
     return [f"id-{n}" for n in range(first, first + count)]
+
+
+async def write(store: VectorStore, ids: Sequence[str]) -> None:
+    """Any number of ids, in batches the store takes."""
+    for low in range(0, len(ids), store.max_batch):
+        await store.upsert("ns", batch(ids[low : low + store.max_batch]))
 
 
 async def ids_in(store: VectorStore, namespace: str = "ns") -> list[str]:
@@ -149,10 +195,13 @@ async def test_another_dimension_is_a_mismatch(store: VectorStore) -> None:
     assert await store.count("ns") == 0
 
 
-async def test_what_was_not_prepared_is_a_mismatch(store: VectorStore) -> None:
+@pytest.mark.parametrize("backend", [*LOCAL, "digest"])
+async def test_what_was_not_prepared_is_a_mismatch(
+    backend: str, any_store: Callable[[str], VectorStore]
+) -> None:
     """Vectors for a namespace nobody prepared are not lost without a word."""
     with pytest.raises(StoreMismatch, match="prepared"):
-        await store.upsert("ns", batch(["a"]))
+        await any_store(backend).upsert("ns", batch(["a"]))
 
 
 async def test_an_unknown_namespace_is_empty(store: VectorStore) -> None:
@@ -243,14 +292,23 @@ async def test_an_id_is_there_once(keeping: VectorStore) -> None:
 
 
 async def test_awkward_ids(keeping: VectorStore) -> None:
-    """Ids with quotes, escapes, signs of SQL and any script are written, found and deleted exactly."""
-    await keeping.upsert("ns", batch(AWKWARD))
-    assert await ids_in(keeping) == sorted(AWKWARD)
-    for id_ in AWKWARD:
-        assert [stamp.id for stamp in await keeping.stamps("ns", [id_])] == [id_]
-    for n, id_ in enumerate(AWKWARD):
-        await keeping.delete("ns", [id_])
-        assert await ids_in(keeping) == sorted(AWKWARD[n + 1 :])
+    """Ids with quotes, escapes, signs of SQL and of addresses are written, found and deleted exactly."""
+    await read_and_deleted(keeping, PLAIN)
+
+
+async def test_ids_of_any_script(local: VectorStore) -> None:
+    """So are ids that are no ASCII, where the store takes them."""
+    await read_and_deleted(local, AWKWARD)
+
+
+async def read_and_deleted(store: VectorStore, ids: Sequence[str]) -> None:
+    await store.upsert("ns", batch(ids))
+    assert await ids_in(store) == sorted(ids)
+    for id_ in ids:
+        assert [stamp.id for stamp in await store.stamps("ns", [id_])] == [id_]
+    for n, id_ in enumerate(ids):
+        await store.delete("ns", [id_])
+        assert await ids_in(store) == sorted(ids[n + 1 :])
 
 
 @pytest.mark.parametrize("task", AWKWARD)
@@ -265,7 +323,7 @@ async def test_delete_task_leaves_the_others(keeping: VectorStore, task: str) ->
 
 async def test_delete_takes_many_and_unknown_ids(keeping: VectorStore) -> None:
     """Thousands of ids go in one call; ids that are not there are no error."""
-    await keeping.upsert("ns", batch(numbered(5_000)))
+    await write(keeping, numbered(5_000))
     await keeping.delete("ns", [])
     await keeping.delete("ns", numbered(6_000, first=100))
     assert await ids_in(keeping) == sorted(numbered(100))
@@ -274,7 +332,7 @@ async def test_delete_takes_many_and_unknown_ids(keeping: VectorStore) -> None:
 async def test_stamps_of_many_rows(keeping: VectorStore) -> None:
     """Few rows or tens of thousands are looked up alike, each found once."""
     for first in (0, 10_000):
-        await keeping.upsert("ns", batch(numbered(10_000, first=first)))
+        await write(keeping, numbered(10_000, first=first))
     for count in (1, 1_999, 2_000, 2_001, 30_000):
         found = await keeping.stamps("ns", numbered(count, first=4_000))
         assert sorted(stamp.id for stamp in found) == sorted(numbered(min(count, 16_000), first=4_000))
@@ -323,11 +381,26 @@ async def test_a_query_of_another_dimension_is_a_mismatch(keeping: VectorStore) 
 
 async def test_metadata_and_text_come_back(keeping: VectorStore) -> None:
     """Strings of any script, numbers and truths come back as they went in, each as its own type."""
-    metadata = {"s": "ünï '\" \n", "i": 2**53, "f": 0.1, "t": True, "": "", "n": None}
+    metadata = {
+        "s": "ünï '\" \n",
+        "i": 2**53,
+        "f": 0.1,
+        "t": True,
+        "": "",
+        "_": 0,
+        "$": "$",
+        "rowvec_task": "x",
+    }
     await keeping.upsert("ns", batch(["a"], metadata=[metadata], texts=["téxt\n'"]))
     found = (await keeping.search("ns", directions(1)[0], 1))[0]
     assert (dict(found.metadata), found.text) == (metadata, "téxt\n'")
-    assert [type(value) for value in found.metadata.values()] == [type(value) for value in metadata.values()]
+    assert {name: type(v) for name, v in found.metadata.items()} == {n: type(v) for n, v in metadata.items()}
+
+
+async def test_nothing_as_a_value(local: VectorStore) -> None:
+    """None comes back as None, where the store takes it."""
+    await local.upsert("ns", batch(["a"], metadata=[{"n": None}]))
+    assert (await local.search("ns", directions(1)[0], 1))[0].metadata == {"n": None}
 
 
 async def test_callers_at_once_all_land(keeping: VectorStore) -> None:
