@@ -6,6 +6,8 @@ import pytest
 from hypothesis import settings
 
 from tests.servers.moto import moto as moto
+from tests.servers.postgres import postgres_server as postgres_server
+from tests.servers.redis import redis_server as redis_server
 
 # CI looks at the same examples each time: a red run is about the change. Elsewhere each run finds new ones.
 settings.register_profile("ci", derandomize=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import (
@@ -22,6 +24,7 @@ from rowvec.model import (
     WorkerInfo,
     WorkKind,
 )
+from tests.servers import moto, postgres
 
 
 class Clock:
@@ -42,7 +45,25 @@ def sqlite(folder: Path, clock: Clock) -> Ledger:
     return SqlLedger(f"sqlite:///{folder / 'deep' / 'ledger.db'}", clock=clock)
 
 
-BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {"memory": memory, "sqlite": sqlite}
+def postgresql(folder: Path, clock: Clock) -> Ledger:
+    return SqlLedger(postgres.shared().new_schema(), clock=clock)
+
+
+def dynamodb(folder: Path, clock: Clock) -> Ledger:
+    return DynamoLedger(new_table(), moto.shared().settings, clock=clock, monotonic=clock)
+
+
+def new_table() -> str:
+    """The address of a table that nobody else uses, and that is not there yet."""
+    return f"dynamodb://test-{uuid.uuid4().hex[:16]}"
+
+
+BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {
+    "dynamodb": dynamodb,
+    "memory": memory,
+    "sqlite": sqlite,
+    "postgresql": postgresql,
+}
 
 ROWS = 10
 """Rows of each chunk in these tests."""

@@ -48,6 +48,7 @@ class DynamoBook(Book):
         self._table = table
         self._draft = Draft(table, lore, now)
         self._pieces: dict[str, list[tuple[str, int | None]]] = {}
+        self._due: dict[str, list[Chunk]] = {}
         self._no_key_seen = False
 
     def fetch(self, task_id: str, number: int | None = None, worker: str | None = None) -> None:
@@ -65,7 +66,8 @@ class DynamoBook(Book):
 
     # Tasks
 
-    def find(self, task_id: str) -> Entry | None:
+    def find(self, task_id: str, closed: bool = False) -> Entry | None:
+        del closed  # nobody waits for anybody: who was not alone is told when it lands
         record = self._draft.record(task_id)
         return None if record is None else record.entry
 
@@ -193,15 +195,22 @@ class DynamoBook(Book):
     def claimed(self, task_id: str) -> int:
         return self._record(task_id).claimed
 
-    def claimed_by(self, worker: str) -> list[Chunk]:
-        held = [(task_id, number) for task_id, number in self._held(worker) if number is not None]
-        self._draft.fetch(key for task_id, _ in held for key in self._draft.keys_of(task_id))
-        self._draft.fetch(chunk_key(task_id, number) for task_id, number in held)
-        found = (self.chunk(task_id, number) for task_id, number in held)
+    def tasks_of(self, worker: str) -> list[str]:
+        return list(dict.fromkeys(task_id for task_id, number in self._held(worker) if number is not None))
+
+    def claimed_by(self, worker: str, task_id: str) -> list[Chunk]:
+        held = [number for of_task, number in self._held(worker) if of_task == task_id and number is not None]
+        self._draft.fetch(chunk_key(task_id, number) for number in held)
+        found = (self.chunk(task_id, number) for number in held)
         return [chunk for chunk in found if chunk is not None and chunk.worker == worker]
 
     def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
-        return shelves.shelves(self._draft, worker, most, most_per_task)
+        found = shelves.laden(self._draft, worker, most, most_per_task)
+        self._due = {shelf.task.id: due for shelf, due in found}
+        return [shelf for shelf, _ in found]
+
+    def take(self, task_id: str, most: int) -> list[Chunk]:
+        return self._due.get(task_id, [])[:most]
 
     def end_waits(self, task_id: str) -> None:
         """Those of before are known by the number of resumes they were written under: one write ends all."""

@@ -12,7 +12,7 @@ from rowvec.ledgers.books.rules import Shelf
 from rowvec.ledgers.dynamodb.chunks import FAILED, READY, WAIT, failures, waits
 from rowvec.ledgers.dynamodb.draft import Draft
 from rowvec.ledgers.dynamodb.keys import TASKS, piece_of
-from rowvec.ledgers.dynamodb.record import AT_WORK, UNTOUCHED, Record
+from rowvec.ledgers.dynamodb.record import AT_WORK, UNTOUCHED, Record, listing
 from rowvec.ledgers.dynamodb.table import LAST, Item
 from rowvec.model import Chunk, Task
 
@@ -26,16 +26,18 @@ _NOTED = 10
 """Of how many tasks one transaction may note that nothing is due: it is at most 100 writes long."""
 
 
-def shelves(draft: Draft, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
-    """Up to `most`, from the tasks with the fewest claimed chunks, oldest first."""
+def laden(
+    draft: Draft, worker: str, most: int, most_per_task: Allowance | None
+) -> list[tuple[Shelf, list[Chunk]]]:
+    """Up to `most` shelves and what is due on them, of the tasks with the fewest claimed chunks, oldest first."""
     held = _Held(draft, worker, most_per_task)
     noted = 0
-    found: list[Shelf] = []
+    found: list[tuple[Shelf, list[Chunk]]] = []
     for record in _candidates(draft):
         room = min(most, held.room(record.entry.task, most))
         due = _due(draft, record, room) if room > 0 else []
         if due:
-            found.append(Shelf(record.entry.task, record.claimed, due))
+            found.append((Shelf(record.entry.task, record.claimed, len(due)), due))
         elif room > 0 and noted < _NOTED:
             noted += _note_wait(draft, record)
         if len(found) == most:
@@ -76,7 +78,7 @@ def _on_shelf(draft: Draft, shelf: str) -> Iterator[Record]:
         TASKS, f"{shelf}#", f"{shelf}#{LAST}", "by_shelf", page=_LOOKED_AT, until=("due", draft.now)
     )
     while ids := [item["task"] for item in islice(listed, _LOOKED_AT)]:
-        yield from draft.records(ids)
+        yield from (r for r in draft.records(ids) if listing(r).shelf in (UNTOUCHED, AT_WORK))
 
 
 def _due(draft: Draft, record: Record, room: int) -> list[Chunk]:

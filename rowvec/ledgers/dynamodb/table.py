@@ -110,8 +110,7 @@ class Table:
         found: dict[Key, Item] = {}
         wanted: Any = {self.name: {"Keys": [_key(key) for key in keys], "ConsistentRead": True}}
         for again in range(_TRIES):
-            request = wanted
-            answer = self.ask(lambda client, request=request: client.batch_get_item(RequestItems=request))
+            answer = self._batch(wanted)
             items = map(unpacked, answer["Responses"].get(self.name, ()))
             found |= {(item["pk"], item["sk"]): item for item in items}
             wanted = answer.get("UnprocessedKeys")
@@ -119,6 +118,9 @@ class Table:
                 return found
             time.sleep(0.05 * 2**again)
         raise RateLimited(f"The ledger's table '{self.name}' answers less than it is asked. Try again later.")
+
+    def _batch(self, wanted: Any) -> Any:
+        return self.ask(lambda client: client.batch_get_item(RequestItems=wanted))
 
     def query(
         self,

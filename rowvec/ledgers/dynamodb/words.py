@@ -75,7 +75,8 @@ def in_words(table: str, region: str) -> Iterator[None]:
     except _NO_KEYS as error:
         raise CredentialsRefused(
             f"{where} cannot be asked: there are no usable AWS keys ({type(error).__name__}). Set "
-            "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; then resume."
+            "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; then "
+            "resume."
         ) from error
     except (HTTPClientError, OSError) as error:
         raise Unavailable(
