@@ -100,7 +100,7 @@ class DynamoBook(Book):
             items = self._table.query(
                 TASKS, f"{seen}#", f"{seen}#{high}", "by_state", newest=True, page=limit
             )
-        entries = (record.entry for record in self._each(items))
+        entries = (record.entry for record in self._each(items, limit))
         return list(islice((e for e in entries if seen in (None, rules.seen_as(e.task))), limit))
 
     def children(self, task_id: str) -> list[Entry]:
@@ -117,7 +117,7 @@ class DynamoBook(Book):
             page=limit,
             until=("not_before", self.now),
         )
-        entries = (record.entry for record in self._each(items))
+        entries = (record.entry for record in self._each(items, limit))
         return list(islice((e for e in entries if self._is_idle(e, states)), limit))
 
     def _is_idle(self, entry: Entry, states: Sequence[TaskState]) -> bool:
@@ -142,8 +142,9 @@ class DynamoBook(Book):
         self.entry(task_id)
         return self._draft.records([task_id])[0]
 
-    def _each(self, items: Iterator[Item]) -> Iterator[Record]:
-        while ids := [item["task"] for item in islice(items, _PAGE)]:
+    def _each(self, items: Iterator[Item], at_once: int = _PAGE) -> Iterator[Record]:
+        """The tasks that are listed, read so many at once."""
+        while ids := [item["task"] for item in islice(items, min(at_once, _PAGE))]:
             yield from self._draft.records(ids)
 
     # Chunks

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
 from typing import TypeVar
 
 from rowvec.aws import region
@@ -90,7 +89,8 @@ class DynamoLedger(BookLedger):
 
     def _until_saved(self, do: Callable[[DynamoBook], T]) -> T:
         give_up_at = time.monotonic() + self._busy_seconds
-        for attempt in count():
+        attempt = 0
+        while True:
             book = self._book()
             result = do(book)
             try:
@@ -102,8 +102,8 @@ class DynamoLedger(BookLedger):
                         f"The ledger's table '{self._table.name}' is written by too many at once. The same "
                         "call is tried again later."
                     ) from conflict
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311
-        raise AssertionError("counting never ends")
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311 - no secret
+            attempt += 1
 
     def _book(self) -> DynamoBook:
         return DynamoBook(self._table, self._lore, self._clock())
@@ -135,7 +135,7 @@ class DynamoLedger(BookLedger):
 
         def deal(book: Book) -> list[Claim]:
             tried[:] = work.claim(book, worker, most, most_per_task)
-            return list(tried)
+            return tried
 
         try:
             return await self._write(deal)
@@ -178,8 +178,8 @@ class DynamoLedger(BookLedger):
     # Beats, as this process sees them
 
     async def enlist(self, worker: WorkerInfo) -> None:
-        await self._leave_if_leaving(worker.id)
-        await self._beaten(worker.id, lambda book: roster.enlist(book, worker))
+        while not await self._beaten(worker.id, lambda book: _enlist(book, worker)):
+            await self.bury([worker.id])
 
     async def beat(self, worker: str, holding: int) -> bool:
         return await self._beaten(worker, lambda book: roster.beat(book, worker, holding))
@@ -189,10 +189,6 @@ class DynamoLedger(BookLedger):
         if mark is not None:
             self._watch.saw(worker, mark)
         return answer
-
-    async def _leave_if_leaving(self, worker: str) -> None:
-        if await self._read(lambda book: book.is_leaving(worker)):
-            await self.bury([worker])
 
     # What is asked most often reads all it needs at once
 
@@ -222,6 +218,14 @@ def table_of(url: str) -> str:
             "'_', '-' and '.'."
         )
     return name
+
+
+def _enlist(book: DynamoBook, worker: WorkerInfo) -> bool:
+    """Not one of which something is still to be taken back."""
+    leaving = book.is_leaving(worker.id)
+    if not leaving:
+        roster.enlist(book, worker)
+    return not leaving
 
 
 def _bury(book: DynamoBook, worker: str) -> int:

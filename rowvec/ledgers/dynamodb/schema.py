@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from rowvec.errors import CredentialsRefused, NotConfigured, Unavailable
-from rowvec.ledgers.dynamodb.words import code_of
+from rowvec.ledgers.dynamodb.words import code_of, is_refusal
 
 INDEXES = ("by_state", "by_lease", "by_shelf")
 """Sort keys within one partition. Local indexes, since only those can be read consistently."""
@@ -38,7 +38,7 @@ def _keys(sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
-def create(client: Any, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+def create(client: Any, name: str) -> None:
     """Create the table unless it is there, and wait until it can be used; others may do so at once.
 
     Raises CredentialsRefused with what to create, NotConfigured where another program's table has the name.
@@ -46,13 +46,13 @@ def create(client: Any, name: str, sleep: Callable[[float], None] = time.sleep) 
     found = _look(client, name)
     if found is None:
         _ask_for(client, name)
+        found = _look(client, name)
     give_up_at = time.monotonic() + _PATIENCE
-    while found is None or found["TableStatus"] in ("CREATING", "UPDATING"):
+    while found is None or found["TableStatus"] == "CREATING":
         if time.monotonic() > give_up_at:
             raise Unavailable(f"The ledger's table '{name}' is still being created. Try again in a minute.")
+        time.sleep(_BETWEEN_LOOKS)
         found = _look(client, name)
-        if found is None or found["TableStatus"] == "CREATING":
-            sleep(_BETWEEN_LOOKS)
     _check(found, name)
 
 
@@ -70,16 +70,14 @@ def _ask_for(client: Any, name: str) -> None:
     try:
         client.create_table(**definition(name))
     except ClientError as error:
-        match code_of(error):
-            case "ResourceInUseException":
-                return  # another process was faster
-            case "AccessDeniedException":
-                raise CredentialsRefused(
-                    f"The ledger's table '{name}' is not there, and these keys may not create it. Create it, "
-                    f"then start again: {command(name)}"
-                ) from error
-            case _:
-                raise
+        if code_of(error) == "ResourceInUseException":
+            return  # another process was faster
+        if is_refusal(error):
+            raise CredentialsRefused(
+                f"The ledger's table '{name}' is not there, and these keys may not create it. Create it, "
+                f"then start again: {command(name)}"
+            ) from error
+        raise
 
 
 def command(name: str) -> str:

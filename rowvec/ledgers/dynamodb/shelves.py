@@ -22,14 +22,14 @@ _LOOKED_AT = 25
 _AWAKE = 100
 """Of the chunks whose time came or which are tried anew, so many are looked at for the lowest numbers."""
 
-_NOTED = 10
+_NOTED = 8
 """Of how many tasks one transaction may note that nothing is due: it is at most 100 writes long."""
 
 
 def laden(
     draft: Draft, worker: str, most: int, most_per_task: Allowance | None
 ) -> list[tuple[Shelf, list[Chunk]]]:
-    """Up to `most` shelves and what is due on them, of the tasks with the fewest claimed chunks, oldest first."""
+    """Up to `most` shelves, each with what is due: of the tasks with the fewest claimed chunks, oldest first."""
     held = _Held(draft, worker, most_per_task)
     noted = 0
     found: list[tuple[Shelf, list[Chunk]]] = []
@@ -65,17 +65,19 @@ class _Held:
 
 def _candidates(draft: Draft) -> Iterator[Record]:
     """Tasks with ready chunks: those of which nothing is claimed, by age, then the others by how much is."""
-    seen = set()
-    for record in _on_shelf(draft, UNTOUCHED):
-        seen.add(record.entry.task.id)
-        yield record
-    at_work = [r for r in _on_shelf(draft, AT_WORK) if r.entry.task.id not in seen]
+    at_work = []
+    for record in _listed(draft):
+        if record.claimed:
+            at_work.append(record)
+        else:
+            yield record
     yield from sorted(at_work, key=lambda record: (record.claimed, record.entry.order))
 
 
-def _on_shelf(draft: Draft, shelf: str) -> Iterator[Record]:
+def _listed(draft: Draft) -> Iterator[Record]:
+    """The untouched shelf sorts before the one at work, which is as long as there are workers."""
     listed = draft.table.query(
-        TASKS, f"{shelf}#", f"{shelf}#{LAST}", "by_shelf", page=_LOOKED_AT, until=("due", draft.now)
+        TASKS, f"{UNTOUCHED}#", f"{AT_WORK}#{LAST}", "by_shelf", page=_LOOKED_AT, until=("due", draft.now)
     )
     while ids := [item["task"] for item in islice(listed, _LOOKED_AT)]:
         yield from (r for r in draft.records(ids) if listing(r).shelf in (UNTOUCHED, AT_WORK))

@@ -9,14 +9,13 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
-    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
     TokenRetrievalError,
 )
 
-from rowvec.errors import CredentialsRefused, RateLimited, RowvecError, Unavailable
+from rowvec.errors import CredentialsRefused, QuotaExhausted, RateLimited, RowvecError, Unavailable
 
 _CONFLICTS = {
     "ConditionalCheckFailed",
@@ -57,11 +56,16 @@ _NO_KEYS = (
     ProfileNotFound,
     TokenRetrievalError,
 )
+_FULL = {"ItemCollectionSizeLimitExceeded", "ItemCollectionSizeLimitExceededException"}
 _MISSING = "ResourceNotFoundException"
 
 
 class Conflict(Exception):
     """Somebody else wrote what this transaction has read: read it anew and try again."""
+
+
+class Unanswered(Unavailable):
+    """Nobody knows whether it was written: an answer was lost, and the repetition met other values."""
 
 
 @contextmanager
@@ -78,12 +82,10 @@ def in_words(table: str, region: str) -> Iterator[None]:
             "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; then "
             "resume."
         ) from error
-    except (HTTPClientError, OSError) as error:
+    except (BotoCoreError, OSError) as error:
         raise Unavailable(
             f"{where} does not answer ({type(error).__name__}). Check the network and AWS_ENDPOINT_URL."
         ) from error
-    except BotoCoreError as error:
-        raise Unavailable(f"{where} cannot be asked ({type(error).__name__}).") from error
 
 
 def code_of(error: ClientError) -> str:
@@ -95,13 +97,23 @@ def _meaning(error: ClientError, where: str) -> Exception:
     if codes & _THROTTLED:
         return RateLimited(f"{where} is asked more than it allows for. The same call is tried again later.")
     if codes & _CONFLICTS:
-        return Conflict(str(codes))
+        # What is in the way may be this very write: where its answer was lost, the client sent it again. (By
+        # its token DynamoDB knows a repeated transaction, and answers it as the first.)
+        again = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+        return (
+            Unanswered(f"{where} was too slow to say whether it was done.") if again else Conflict(str(codes))
+        )
+    if codes & _FULL:
+        return QuotaExhausted(
+            f"{where} holds 10 GB of one task or of the list of tasks, which is as much as DynamoDB keeps "
+            "beside a local index. Name a new table in LEDGER_URL."
+        )
     return _refusal(error, where) or error
 
 
 def _refusal(error: ClientError, where: str) -> RowvecError | None:
-    code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _REFUSED:
+    code, status = code_of(error), _status(error)
+    if is_refusal(error):
         return CredentialsRefused(
             f"{where} refuses {error.operation_name} ({code}). Check the keys or role, the region, and that "
             "it may do what docs/operations.md lists; then resume."
@@ -114,6 +126,14 @@ def _refusal(error: ClientError, where: str) -> RowvecError | None:
     if status >= 500:
         return Unavailable(f"{where} does not answer ({code or status}). The same call is tried again later.")
     return None
+
+
+def is_refusal(error: ClientError) -> bool:
+    return code_of(error) in _REFUSED or _status(error) in (401, 403)
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _reasons(error: ClientError) -> set[str]:
