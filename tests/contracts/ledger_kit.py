@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rowvec.ledgers.base import Ledger
 from rowvec.ledgers.dynamodb import DynamoLedger
@@ -24,6 +25,7 @@ from rowvec.model import (
     WorkerInfo,
     WorkKind,
 )
+from tests.contracts import dynamodb_audit
 from tests.servers import moto, postgres
 
 
@@ -64,6 +66,9 @@ BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
 }
+
+AUDITS: dict[str, Callable[[Any], None]] = {"dynamodb": dynamodb_audit.audit}
+"""A look at what a backend keeps beside what it shows, for those that do."""
 
 ROWS = 10
 """Rows of each chunk in these tests."""

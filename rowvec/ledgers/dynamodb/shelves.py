@@ -29,7 +29,7 @@ _NOTED = 8
 def laden(
     draft: Draft, worker: str, most: int, most_per_task: Allowance | None
 ) -> list[tuple[Shelf, list[Chunk]]]:
-    """Up to `most` shelves, each with what is due: of the tasks with the fewest claimed chunks, oldest first."""
+    """Up to `most` shelves and what is due on each: those with fewest claimed chunks first, then by age."""
     held = _Held(draft, worker, most_per_task)
     noted = 0
     found: list[tuple[Shelf, list[Chunk]]] = []
