@@ -3,6 +3,7 @@
 from rowvec.backends import Backend
 
 TABLE = {
+    "dynamodb": Backend("rowvec.ledgers.dynamodb:DynamoLedger", "Install boto3."),
     "sqlite": Backend("rowvec.ledgers.sql:SqlLedger"),
     "postgresql": Backend("rowvec.ledgers.sql:SqlLedger"),
     "memory": Backend("rowvec.ledgers.memory:MemoryLedger"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import (
@@ -22,7 +25,8 @@ from rowvec.model import (
     WorkerInfo,
     WorkKind,
 )
-from tests.servers import postgres
+from tests.contracts import dynamodb_audit
+from tests.servers import moto, postgres
 
 
 class Clock:
@@ -47,11 +51,24 @@ def postgresql(folder: Path, clock: Clock) -> Ledger:
     return SqlLedger(postgres.shared().new_schema(), clock=clock)
 
 
+def dynamodb(folder: Path, clock: Clock) -> Ledger:
+    return DynamoLedger(new_table(), moto.shared().settings, clock=clock, monotonic=clock)
+
+
+def new_table() -> str:
+    """The address of a table that nobody else uses, and that is not there yet."""
+    return f"dynamodb://test-{uuid.uuid4().hex[:16]}"
+
+
 BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {
+    "dynamodb": dynamodb,
     "memory": memory,
     "sqlite": sqlite,
     "postgresql": postgresql,
 }
+
+AUDITS: dict[str, Callable[[Any], None]] = {"dynamodb": dynamodb_audit.audit}
+"""A look at what a backend keeps beside what it shows, for those that do."""
 
 ROWS = 10
 """Rows of each chunk in these tests."""

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from rowvec.errors import LeaseLost, WrongState
 from rowvec.model import ChunkFiles, Claim, Counts, Flag, Totals, WorkKind
-from tests.contracts.ledger_kit import BACKENDS, ROWS, Clock, number_of, plan, spec, worker
+from tests.contracts.ledger_kit import AUDITS, BACKENDS, ROWS, Clock, number_of, plan, spec, worker
 from tests.contracts.ledger_model import ENDED, Model
 
 T = TypeVar("T")
@@ -321,6 +321,11 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.run(self.ledger.sweep(LEASE)) == sum(self.model.leave(name, 1) for name in silent)
         assert {w.id for w in self.run(self.ledger.workers())} == set(self.model.beats)
 
+    @rule()
+    def look_behind(self) -> None:
+        """Whatever else the ledger keeps agrees with what it shows."""
+        AUDITS.get(self.backend, lambda ledger: None)(self.ledger)
+
     # What always holds
 
     @invariant()
@@ -353,8 +358,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert len(live) == len(set(live))
 
 
-EXAMPLES = {"memory": 80}
-"""How many runs; 20 of a ledger that writes to a disk."""
+EXAMPLES = {"memory": 80, "dynamodb": 5}
+"""How many runs; 20 of a ledger that writes to a disk, few of one each of whose steps is many calls."""
 
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,24 @@ import httpx2
 import pytest
 
 # The listener is up before its port is told, so nobody has to guess. Its standard input closes when the
-# process that started it ends, whatever ended that, and then it ends too.
+# process that started it ends, whatever ended that, and then it ends too. DynamoDB is asked one call at a
+# time: with several at once moto 5.2 loses writes (an update is no atomic step in it, and a transaction
+# that is cancelled puts the whole table back to what it was before it).
 _SERVE = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+import sys, threading
+from moto.moto_server import threaded_moto_server as serving
+
+class InTurn(serving.DomainDispatcherApplication):
+    turn = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        if "DynamoDB" not in environ.get("HTTP_X_AMZ_TARGET", ""):
+            return super().__call__(environ, start_response)
+        with self.turn:
+            return list(super().__call__(environ, start_response))
+
+serving.DomainDispatcherApplication = InTurn
+server = serving.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
@@ -91,8 +107,16 @@ def running(folder: Path) -> Iterator[Moto]:
             process.terminate()
 
 
+@cache
+def shared() -> Moto:
+    """The one of this run of the tests, for what cannot ask for a fixture. Ends with it."""
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="moto-"))
+    return until_the_end.enter_context(running(Path(folder)))
+
+
 @pytest.fixture(scope="session")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+def moto() -> Moto:
     """Started by the first test that asks for it."""
-    with running(tmp_path_factory.mktemp("moto")) as server:
-        yield server
+    return shared()

@@ -1,0 +1,48 @@
+"""The way of workers and API keys into their items and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+from rowvec.ledgers.dynamodb.keys import KEYS, WORKERS, keyed
+from rowvec.ledgers.dynamodb.table import Item
+from rowvec.model import ApiKey, WorkerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Enlisted:
+    """A worker, the number of its last write, and a mark that is another one with each beat.
+
+    One that is not alive is leaving: it gets no work, and what it holds is being taken back.
+    """
+
+    worker: WorkerInfo
+    rev: int
+    mark: str
+
+
+def worker_item(enlisted: Enlisted) -> Item:
+    worker = asdict(enlisted.worker)
+    return keyed((WORKERS, worker.pop("id")), rev=enlisted.rev, mark=enlisted.mark, **worker)
+
+
+def enlisted_of(item: Item) -> Enlisted:
+    own = {f.name: item[f.name] for f in fields(WorkerInfo) if f.name in item}
+    times = {name: float(item[name]) for name in ("pid_started", "beat_at")}
+    return Enlisted(WorkerInfo(**own | times | {"id": item["sk"]}), item["rev"], item["mark"])
+
+
+def key_item(key: ApiKey) -> Item:
+    values = asdict(key)
+    return keyed((KEYS, values.pop("id")), **values)
+
+
+def key_of(item: Item) -> ApiKey:
+    revoked = item.get("revoked_at")
+    return ApiKey(
+        item["sk"],
+        item["sha256"],
+        item["name"],
+        float(item["created_at"]),
+        None if revoked is None else float(revoked),
+    )
