@@ -110,4 +110,4 @@ def _doubled(rows: ChunkRows, earlier: Entry, later: Entry) -> Rejection:
 
 
 def doubled_reason(winner: int, row_id: str) -> str:
-    return f"row {winner} has the same id {row_id[:200]!r} and stands later in the file, so it is kept"
+    return f"row {winner} has the same id {row_id[:200]!r} and stands later in the file; the last one is kept"

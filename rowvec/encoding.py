@@ -25,6 +25,8 @@ _COMPRESSIONS = {
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
 }
 _ARCHIVE = b"PK\x03\x04"
+_HALVES = "surrogatepass"
+HALF_A_PAIR = "half a surrogate pair, which alone is no character"
 
 
 def compression_of(head: bytes) -> str:
@@ -86,23 +88,30 @@ def _refuse_archives(head: bytes) -> None:
         )
 
 
+def is_half_a_pair(data: bytes, place: int) -> bool:
+    """Do the bytes at `place`, where they are no UTF-8, spell half a surrogate pair?"""
+    return re.match(rb"\xed[\xa0-\xbf][\x80-\xbf]", data[place : place + 3]) is not None
+
+
 class ToUtf8:
     """Turns text of one encoding into UTF-8, block by block; what is no such text fails, none is replaced.
 
+    Half a surrogate pair, which UTF-16 and UTF-32 can spell and UTF-8 cannot, becomes the three bytes that it
+    would have. They are no UTF-8, and cost the one record that holds them, as they do in a source of UTF-8.
     `whose` names, in messages, what the byte offsets count from.
     """
 
     def __init__(self, encoding: str, whose: str = "the source") -> None:
         self._encoding = encoding
         self._whose = whose
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._decoder = codecs.getincrementaldecoder(encoding)(_HALVES)
         self._taken = 0
 
     def feed(self, block: bytes, final: bool) -> bytes:
         """The UTF-8 of what `block` completes; `final` says that nothing follows. Raises SourceDamaged."""
         self._taken += len(block)
         try:
-            return self._decoder.decode(block, final).encode(UTF8)
+            return self._decoder.decode(block, final).encode(UTF8, _HALVES)
         except UnicodeDecodeError as error:
             raise self._damaged(self._taken - len(error.object) + error.start, error.reason) from error
         except UnicodeError as error:  # an escape sequence that never ends; the decoder does not say where

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
 from rowvec.errors import InvalidRequest, SourceDamaged
 from rowvec.model import Dialect
 from rowvec.records import Fault, Frames, frame, line_ends, parse
@@ -34,7 +35,9 @@ def read_header(head: bytes, final: bool, delimiter: str | None, max_record_byte
     none, or where only the caller can tell what the delimiter is.
     """
     _check_delimiter(delimiter)
-    start = len(_BOM) if head.startswith(_BOM) else 0
+    start = 0
+    while head.startswith(_BOM, start):
+        start += len(_BOM)
     view = _Head(head, start, final, max_record_bytes)
     if not head[start:].strip(b"\r\n"):
         return view.without_columns()
@@ -48,8 +51,8 @@ class _Look:
 
     frames: Frames
     header: list[str] | None
-    widths: list[tuple[int, int]]
-    """Physical line and number of fields of the records after the header, where they can be parsed."""
+    widths: list[int]
+    """How many fields the records after the header have, where they can be parsed."""
 
 
 class _Head:
@@ -70,7 +73,6 @@ class _Head:
         line = self._check_frames(look.frames)
         columns = tuple(name.strip() for name in look.header or ())
         _check_names(columns, line)
-        _check_widths(len(columns), look.widths, line, delimiter)
         end = int(look.frames.ends[0])
         return Header(columns, end, self._line_after(end), Dialect(delimiter))
 
@@ -95,11 +97,11 @@ class _Head:
         head = self._head[self._start :]
         frames = frame(head, self._final, delimiter.encode(), self._max, self._start)
         count = min(len(frames), _SAMPLE + 1)
-        widths: list[tuple[int, int]] = []
+        widths: list[int] = []
         header = self._values(frames, 0, delimiter) if count and 0 not in frames.bad else None
         for index in range(1, count):
             if index not in frames.bad:
-                widths.append((int(frames.lines[index]), len(self._values(frames, index, delimiter))))
+                widths.append(len(self._values(frames, index, delimiter)))
         return _Look(frames, header, widths)
 
     def _values(self, frames: Frames, index: int, delimiter: str) -> list[str]:
@@ -108,7 +110,7 @@ class _Head:
         try:
             text = record.decode("utf-8", errors)
         except UnicodeDecodeError as error:
-            raise _not_utf8(int(frames.starts[0]) + error.start, record[error.start]) from error
+            raise _not_utf8(int(frames.starts[0]) + error.start, record, error) from error
         return next(parse(text, delimiter, self._max))
 
     def _record(self, frames: Frames, index: int) -> bytes:
@@ -156,15 +158,17 @@ def _check_delimiter(delimiter: str | None) -> None:
         )
 
 
-def _not_utf8(place: int, byte: int) -> SourceDamaged:
+def _not_utf8(place: int, record: bytes, error: UnicodeDecodeError) -> SourceDamaged:
+    if is_half_a_pair(record, error.start):
+        return SourceDamaged(f"The header has {HALF_A_PAIR}, at byte {place} of its UTF-8. Mend it there.")
     return SourceDamaged(
-        f"The header is not UTF-8: byte {place} is 0x{byte:02x}. "
+        f"The header is not UTF-8: byte {place} is 0x{record[error.start]:02x}. "
         "Submit it again with its `encoding`, such as cp1252, or convert the file to UTF-8."
     )
 
 
 def _consistent(look: _Look) -> bool:
-    return look.header is not None and all(width == len(look.header) for _, width in look.widths)
+    return look.header is not None and all(width == len(look.header) for width in look.widths)
 
 
 def _check_names(columns: tuple[str, ...], line: int) -> None:
@@ -179,15 +183,4 @@ def _check_names(columns: tuple[str, ...], line: int) -> None:
         raise SourceDamaged(
             f"The header on line {line} has the name {', '.join(doubled[:20])} more than once. "
             "Give every column a name of its own."
-        )
-
-
-def _check_widths(width: int, widths: list[tuple[int, int]], line: int, delimiter: str) -> None:
-    """Three records or more that all have one other width: the header is a preamble, or another table's."""
-    others = {count for _, count in widths}
-    if len(widths) >= 3 and len(others) == 1 and width not in others:
-        raise SourceDamaged(
-            f"The header on line {line} has {width} columns separated by {delimiter!r}, but the "
-            f"records from line {widths[0][0]} on all have {others.pop()}. "
-            "Take out what stands before the header, or give the right `delimiter`."
         )

@@ -12,12 +12,13 @@ from rowvec import repair
 from rowvec.dates import DateWindow
 from rowvec.errors import InvalidRequest, SourceDamaged, WrongState
 from rowvec.header import Header, read_header
+from rowvec.layout import check_layout
 from rowvec.ledgers.base import Submitted
 from rowvec.machine import Limits, Machine
 from rowvec.metadata import TYPES, infer_types
 from rowvec.model import Dialect, PlannedChunk, SourcePin, TaskSpec
-from rowvec.reader import read_rows
-from rowvec.records import frame
+from rowvec.reader import ChunkRows, read_rows
+from rowvec.records import Frames, frame
 from rowvec.sources.base import ExportedSource, Source
 from rowvec.spool import beginning
 from rowvec.text import Template
@@ -197,28 +198,23 @@ async def _look(
     header = read_header(start.head, start.final, delimiter, limits.max_record_bytes)
     dialect = replace(header.dialect, encoding=start.encoding, compression=start.compression)
     header = replace(header, dialect=dialect)
+    frames, rows = _first_rows(start.head, header, pin, start.final, limits.max_record_bytes)
+    check_layout(header, frames, rows)
     _check_columns(request, repair.names(header.columns) if child else header.columns)
-    return header, _infer(start.head, header, pin, start.final, request, limits.max_record_bytes)
+    return header, infer_types(header.columns, rows.rows) | dict(request.metadata_types)
 
 
-def _infer(
-    head: bytes, header: Header, pin: SourcePin, final: bool, request: TaskRequest, max_record_bytes: int
-) -> dict[str, str]:
-    body = head[header.data_start :]
-    delimiter = header.dialect.delimiter.encode()
-    frames = frame(body, final, delimiter, max_record_bytes)
-    if not len(frames.starts):
-        return dict.fromkeys(header.columns, "string")
-    end = int(frames.ends[-1])
-    chunk = PlannedChunk(
-        0, header.data_start, header.data_start + end, 1, header.data_line, len(frames.starts)
-    )
+def _first_rows(
+    head: bytes, header: Header, pin: SourcePin, final: bool, max_record_bytes: int
+) -> tuple[Frames, ChunkRows]:
+    """The records of the head that are whole, as a worker would read them."""
+    start, line, delimiter = header.data_start, header.data_line, header.dialect.delimiter.encode()
+    frames = frame(head[start:], final, delimiter, max_record_bytes, start, line)
+    end = int(frames.ends[-1]) if len(frames) else start
     probe = TaskSpec(
-        pin, header.columns, header.data_start, header.data_line, header.dialect,
-        1, max_record_bytes, "probe", "", "", 0,
-    )  # fmt: skip
-    rows = read_rows(body[:end], chunk, probe).rows
-    return infer_types(header.columns, rows) | dict(request.metadata_types)
+        pin, header.columns, start, line, header.dialect, 1, max_record_bytes, "probe", "", "", 0
+    )
+    return frames, read_rows(head[start:end], PlannedChunk(0, start, end, 1, line, len(frames)), probe)
 
 
 def _check_columns(request: TaskRequest, columns: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,11 +76,10 @@ class Fitter:
         while (over := _size(values) - self._max_bytes) > 0 and values:
             name = max(values, key=lambda n: _size({n: values[n]}))
             value = values[name]
-            keep = len(value) - max(over, 1) if isinstance(value, str) else 0
-            if isinstance(value, str) and keep > 0:
-                values[name] = value[:keep]
+            if isinstance(value, str) and (kept := _shortened(value, over)):
+                values[name] = kept
                 warnings.append(
-                    f"column '{name}' was cut to {keep} of {len(value)} characters to fit the store"
+                    f"column '{name}' was cut to {len(kept)} of {len(value)} characters to fit the store"
                 )
             else:
                 del values[name]
@@ -99,5 +99,12 @@ def _typed(text: str, kind: str) -> Value | None:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def _size(values: dict[str, Value]) -> int:
+def _shortened(text: str, bytes_less: int) -> str:
+    """The longest beginning of the text of which the JSON is so many bytes shorter."""
+    most = _size(text) - bytes_less
+    lengths = range(1, min(len(text), most) + 1)
+    return text[: bisect_right(lengths, most, key=lambda length: _size(text[:length]))]
+
+
+def _size(values: dict[str, Value] | str) -> int:
     return len(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"))

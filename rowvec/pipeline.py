@@ -16,6 +16,7 @@ from rowvec import manifest, rejected, repair, tolerance
 from rowvec.describe import Described, Describer, Entry
 from rowvec.embedding import Embedded, embed
 from rowvec.errors import PauseNeeded
+from rowvec.layout import without_headers
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
@@ -63,8 +64,10 @@ async def read_and_describe_from(
 ) -> tuple[ChunkRows, Described]:
     """The same of a source that is at hand; `spec` has the pin to read it by."""
     rows = repair.restored(spec, await read_chunk(source, spec, plan))
+    table = repair.plain(spec)
+    rows = without_headers(table.header, rows)
     describer = Describer(
-        repair.plain(spec),
+        table,
         machine.store.max_metadata_bytes,
         machine.embedder.max_tokens,
         machine.embedder.count_tokens,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
 from rowvec.errors import SourceChanged
 from rowvec.model import PlannedChunk, Rejection, TaskSpec
 from rowvec.records import Fault, Frames, frame, parse
@@ -43,6 +44,24 @@ class ChunkRows:
         content = _content(self.data[start - self.offset : end - self.offset])
         number, line = self.numbers[position], self.lines[position]
         return Rejection(outcome, number, line, start, end, code, reason, content)
+
+    def without(self, positions: Collection[int], code: str, reason: str) -> ChunkRows:
+        """The same chunk with the rows at these positions of `rows` rejected."""
+        if not positions:
+            return self
+        kept = [at for at in range(len(self.rows)) if at not in positions]
+        return replace(
+            self,
+            rows=[self.rows[at] for at in kept],
+            numbers=[self.numbers[at] for at in kept],
+            lines=[self.lines[at] for at in kept],
+            starts=[self.starts[at] for at in kept],
+            ends=[self.ends[at] for at in kept],
+            rejections=[
+                *self.rejections,
+                *(self.rejection(at, "rejected", code, reason) for at in positions),
+            ],
+        )
 
 
 async def read_chunk(source: Source, spec: TaskSpec, plan: PlannedChunk) -> ChunkRows:
@@ -157,14 +176,15 @@ class _Reading:
 
     def _decoded(self, index: int, record: bytes) -> str:
         start = int(self._frames.starts[index])
+        whose = "the source's UTF-8 copy" if self._spec.dialect.copied else "the source"
         if b"\0" in record:
-            raise _NoRow("nul-byte", f"there is a NUL byte at byte {start + record.index(0)} of the source")
+            raise _NoRow("nul-byte", f"there is a NUL byte at byte {start + record.index(0)} of {whose}")
         try:
             return record.decode("utf-8")
         except UnicodeDecodeError as error:
-            place = start + error.start
-            reason = f"byte {place} of the source (0x{record[error.start]:02x}) is not UTF-8: {error.reason}"
-            raise _NoRow("not-utf8", reason) from error
+            reason = HALF_A_PAIR if is_half_a_pair(record, error.start) else error.reason
+            place = f"byte {start + error.start} of {whose} (0x{record[error.start]:02x})"
+            raise _NoRow("not-utf8", f"{place} is not UTF-8: {reason}") from error
 
     def _reason(self, fault: Fault, record: bytes) -> str:
         limit = self._spec.max_record_bytes

@@ -75,19 +75,10 @@ def restored(spec: TaskSpec, rows: ChunkRows) -> ChunkRows:
     if not is_repair(spec):
         return rows
     lead = len(LEAD)
-    waiting = [any(value.startswith(OPEN) for value in row[lead:]) for row in rows.rows]
-    kept = [at for at, waits in enumerate(waiting) if not waits]
+    waiting = [at for at, row in enumerate(rows.rows) if any(value.startswith(OPEN) for value in row[lead:])]
     reason = f"a cell begins with {OPEN}: put in what is right there, and send the row in again"
-    notes = [rows.rejection(at, "rejected", "not-repaired", reason) for at, w in enumerate(waiting) if w]
-    return replace(
-        rows,
-        rows=[[unguarded(value) for value in rows.rows[at][lead:]] for at in kept],
-        numbers=[rows.numbers[at] for at in kept],
-        lines=[rows.lines[at] for at in kept],
-        starts=[rows.starts[at] for at in kept],
-        ends=[rows.ends[at] for at in kept],
-        rejections=[*rows.rejections, *notes],
-    )
+    rows = rows.without(waiting, "not-repaired", reason)
+    return replace(rows, rows=[[unguarded(value) for value in row[lead:]] for row in rows.rows])
 
 
 async def repair_table(machine: Machine, task: Task) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowvec.encoding import ToUtf8, compression_of, encoding_of
+from rowvec.encoding import ToUtf8, compression_of, encoding_of, is_half_a_pair
 from rowvec.errors import InvalidRequest, SourceDamaged
 
 ENCODINGS = [
@@ -48,12 +48,36 @@ def test_what_is_no_text_fails_at_its_byte_and_is_never_replaced(
     if encoding in ("utf-16", "utf-32"):
         data = "".encode(encoding) + data
     try:
-        whole = data.decode(encoding)
+        whole = data.decode(encoding, "surrogatepass")
     except UnicodeDecodeError as error:
         with pytest.raises(SourceDamaged, match=rf"^Byte {error.start} of the source "):
             through(encoding, pieces(data, cuts))
     else:
-        assert through(encoding, pieces(data, cuts)) == whole.encode()
+        assert through(encoding, pieces(data, cuts)) == whole.encode("utf-8", "surrogatepass")
+
+
+HALVES = st.lists(
+    st.sampled_from(["\ud83d", "\ude00", "\udc00", "\ud800", "a", ",", "\n", "😀"]), max_size=12
+)
+
+
+@given(
+    HALVES, st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le"]), st.lists(st.integers(0, 60), max_size=6)
+)
+def test_halves_of_surrogate_pairs_stay_where_they_were_and_are_no_utf8(
+    units: list[str], encoding: str, cuts: list[int]
+) -> None:
+    """They are neither dropped nor replaced; two that meet are the character they spell, in UTF-16."""
+    coded = "".join(units).encode(encoding, "surrogatepass")
+    came = through(encoding, pieces(coded, cuts))
+    assert came.decode("utf-8", "surrogatepass").encode(encoding, "surrogatepass") == coded
+    alone = any(0xD800 <= ord(character) <= 0xDFFF for character in coded.decode(encoding, "surrogatepass"))
+    places = [place for place in range(len(came)) if is_half_a_pair(came, place)]
+    assert bool(places) == alone
+    if alone:
+        with pytest.raises(UnicodeDecodeError) as refusal:
+            came.decode()
+        assert refusal.value.start == places[0]
 
 
 def test_an_escape_sequence_without_an_end_fails_in_words() -> None:

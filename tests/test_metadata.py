@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,14 @@ def test_whole_numbers_stay_whole() -> None:
     """3 comes back as 3, 3.5 as 3.5, an empty value is left out."""
     fitter = Fitter(_spec(("x",), {"x": "number"}), 1000)
     assert [fitter.fit([text]).values for text in ("3", "3.5", "")] == [{"x": 3}, {"x": 3.5}, {}]
+
+
+@pytest.mark.parametrize(("letter", "kept"), [("n", 92), ("ü", 46), ("語", 30), ("\n", 46)])
+def test_of_a_text_that_is_too_long_as_much_is_kept_as_fits(letter: str, kept: int) -> None:
+    """The limit is one of bytes of JSON: a letter of several bytes takes its share, and no value is lost."""
+    fitted = Fitter(_spec(("a",), {}), 101).fit([letter * 300])
+    assert fitted.values == {"a": letter * kept}
+    assert fitted.warnings == [f"column 'a' was cut to {kept} of 300 characters to fit the store"]
 
 
 @given(st.lists(st.text(max_size=300), min_size=3, max_size=3), st.integers(20, 400))
