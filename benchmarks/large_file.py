@@ -10,7 +10,7 @@ from benchmarks.findings import Findings, Goal, Plot, Table, at_most, number
 from benchmarks.latency import Latency
 from benchmarks.load import OVERHEAD, seconds_between, wish
 from benchmarks.loads import STATUS_MS
-from benchmarks.process import cpu_seconds, peak_mb
+from benchmarks.process import Account, peak_mb
 from benchmarks.section import Section, Sizes
 from benchmarks.service import Service, serving
 from benchmarks.table import write_large_table
@@ -29,6 +29,7 @@ class Large:
     done: int
     planned_after: float
     worker_cpu: float
+    others: float
     worker_peak: float
     api_peak: float
     status: Latency
@@ -47,10 +48,11 @@ def _measure(folder: Path, sizes: Sizes) -> Iterator[tuple[str, Large]]:
 
 
 def _run(service: Service, table: Path) -> Large:
-    before = cpu_seconds(service.worker)
+    account = Account(service.worker, service.api)
     task_id = service.submit(**wish(table))
     watched = watch(service, task_id, _far_enough)
-    spent, peaks = cpu_seconds(service.worker) - before, (peak_mb(service.worker), peak_mb(service.api))
+    (worker_cpu, _), others = account.spent()
+    peaks = peak_mb(service.worker), peak_mb(service.api)
     service.cancel(task_id)
     watch(service, task_id, ended)
     status = watched.status
@@ -59,7 +61,8 @@ def _run(service: Service, table: Path) -> Large:
         rows=status["progress"]["total_records"],
         done=status["progress"]["processed_records"],
         planned_after=seconds_between(status, "started_at", "planned_at"),
-        worker_cpu=round(spent, 2),
+        worker_cpu=worker_cpu,
+        others=others,
         worker_peak=peaks[0],
         api_peak=peaks[1],
         status=watched.latencies[f"/api/v1/status/{task_id}"],
@@ -74,7 +77,7 @@ def _far_enough(status: Status) -> bool:
 def _present(readings: Mapping[str, Large]) -> Findings:
     columns = (
         *("GB", "rows planned", "planned after, s", "rows done by then", "worker CPU, s"),
-        *("worker peak, MB", "API peak, MB", "status p99, ms"),
+        *("worker peak, MB", "API peak, MB", "status p99, ms", "others’ share of the CPU"),
     )
     lines = {
         f"{size} GB: worker": [(seconds, worker) for seconds, worker, _ in large.memory]
@@ -100,6 +103,7 @@ def _row(large: Large) -> list[str]:
         number(large.planned_after),
         f"{large.done:,}",
         *map(number, figures),
+        f"{large.others:.0%}",
     ]
 
 

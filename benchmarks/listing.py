@@ -103,7 +103,7 @@ def _table(listing: Listing) -> Table:
         [[f"`{asked}`", meanwhile, *_figures(latency)] for asked, meanwhile, latency in _all(listing)],
         f"A ledger of {listing.tasks:,} ended tasks with {listing.chunks:,} chunks "
         f"({listing.ledger_mb:,.0f} MB). The task that runs beside it has {load.rows:,} rows and costs "
-        f"the worker {load.cpu_us_a_row:.1f} µs of CPU a row.",
+        f"the worker {load.cpu_us_a_row:.1f} µs of CPU a row; others used {load.others:.0%} of the CPU.",
     )
 
 

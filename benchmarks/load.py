@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.latency import Latency
-from benchmarks.process import cpu_seconds, peak_mb
+from benchmarks.process import Account, peak_mb
 from benchmarks.service import Service, serving
 from benchmarks.watch import Status, watch
 
@@ -22,6 +22,7 @@ class Load:
     """What a task cost. CPU seconds and peaks are those of the processes, CPU from submission to end only.
 
     `seconds` is from the task's started_at to its completed_at, `planned_after` that of planned_at.
+    `others` is the share of the machine's cores, 0 to 1, that other processes used meanwhile.
     `memory` is as in Watched; `beside` has the answer times of other paths that were asked meanwhile.
     """
 
@@ -30,6 +31,7 @@ class Load:
     planned_after: float
     worker_cpu: float
     api_cpu: float
+    others: float
     worker_peak: float
     api_peak: float
     status: Latency
@@ -66,10 +68,10 @@ def measure(service: Service, table: Path, beside: Sequence[str] = ()) -> Load:
 
     Raises RuntimeError when not every row landed.
     """
-    before = cpu_seconds(service.worker), cpu_seconds(service.api)
+    account = Account(service.worker, service.api)
     task_id = service.submit(**wish(table))
     watched = watch(service, task_id, beside=beside)
-    after = cpu_seconds(service.worker), cpu_seconds(service.api)
+    (worker_cpu, api_cpu), others = account.spent()
     law = watched.status["conservation"]
     if watched.status["status"] != "completed" or law["read"] != law["upserted"]:
         raise RuntimeError(f"not every row landed: {watched.status}")
@@ -77,8 +79,9 @@ def measure(service: Service, table: Path, beside: Sequence[str] = ()) -> Load:
         rows=law["read"],
         seconds=seconds_between(watched.status, "started_at", "completed_at"),
         planned_after=seconds_between(watched.status, "started_at", "planned_at"),
-        worker_cpu=round(after[0] - before[0], 2),
-        api_cpu=round(after[1] - before[1], 2),
+        worker_cpu=worker_cpu,
+        api_cpu=api_cpu,
+        others=others,
         worker_peak=peak_mb(service.worker),
         api_peak=peak_mb(service.api),
         status=watched.latencies[f"/api/v1/status/{task_id}"],

@@ -33,7 +33,14 @@ def measure_loads(settings: Mapping[str, str]) -> Callable[[Path, Sizes], Iterat
 def load_table(loads: Loads) -> Table:
     columns = (
         *("rows", "seconds", "rows/s", "planned after, s", "worker CPU, µs a row", "API CPU, µs a row"),
-        *("worker peak, MB", "API peak, MB", "status p50, ms", "status p99, ms", "status worst, ms"),
+        *(
+            "worker peak, MB",
+            "API peak, MB",
+            "status p50, ms",
+            "status p99, ms",
+            "status worst, ms",
+            "others’ share of the CPU",
+        ),
     )
     return Table(columns, [_row(load) for load in loads.values()])
 
@@ -44,7 +51,7 @@ def _row(load: Load) -> list[str]:
         *(load.seconds, load.rows_a_second, load.planned_after, load.cpu_us_a_row, load.api_cpu_us_a_row),
         *(load.worker_peak, load.api_peak, status.p50, status.p99, status.worst),
     )
-    return [f"{load.rows:,}", *map(number, figures)]
+    return [f"{load.rows:,}", *map(number, figures), f"{load.others:.0%}"]
 
 
 def load_plots(label: str, loads: Loads) -> list[Plot]:
