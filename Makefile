@@ -36,9 +36,9 @@ requirements: ## pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-find-links \
 		--no-emit-index-url --no-header pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
-bench: ## measure: rows a second, memory, latency
+bench: ## measure speed, CPU, memory and latency against the goals into docs/performance.md
 	@scripts/setup.sh dev
-	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks --write
 
 chaos: ## kill everything, again and again, and count the rows
 	@scripts/setup.sh dev

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import threading
@@ -72,6 +73,7 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
             service = Service(config, machine, keys.Keyring(machine.ledger, given), tally)
             app.state.service = service
             await supervisor.start()
+            _leave_out_of_collections()
             with _hearing_the_stop(service.stopping):
                 yield
         finally:
@@ -79,6 +81,12 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
             await machine.close()
 
     return lifespan
+
+
+def _leave_out_of_collections() -> None:
+    """What is there now lives as long as the process; to look through it again held answers up to 80 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def _check(config: Settings, given: list[str]) -> None:

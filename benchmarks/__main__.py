@@ -1,82 +1,62 @@
-"""`make bench`: what planning and a row cost, printed as a table."""
+"""Measure the real service against its goals, and print what was found.
+
+`make bench` measures everything and writes docs/performance.md.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.table import write_table
-from rowvec.model import Dialect, TaskSpec, Totals
-from rowvec.planner import plan
-from rowvec.sources.local import LocalSource
+from benchmarks.readings import Readings
+from benchmarks.report import told, write_report
+from benchmarks.section import AnySection, Sizes
+from benchmarks.sections import SECTIONS
 
-BLOCK = 1 << 20
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--planning-mb", type=int, default=500)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        measure_planning(Path(folder), options.planning_mb)
-        print(f"\n{'':34}{'rows':>10}{'rows/s':>10}{'CPU µs/row':>12}{'peak MB':>9}")
-        for rows in options.rows:
-            write_table(Path(folder) / f"{rows}.csv", rows)
-            measure_task(Path(folder), rows, "overhead (memory, digest)", "memory", "digest")
-            measure_task(Path(folder), rows, "embedded (wordllama, LanceDB)", "local", "lancedb")
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE, PICTURES = DOCS / "performance.md", DOCS / "performance"
+RECORD = PICTURES / "readings.json"
 
 
-def measure_planning(folder: Path, megabytes: int) -> None:
-    """Scan a file of that size, made of a smaller one over and over, and print GB/s."""
-    path = folder / "planning.csv"
-    write_table(path, 50_000)
-    body = path.read_bytes().split(b"\n", 1)[1]
-    with path.open("ab") as file:
-        while file.tell() < megabytes * BLOCK:
-            file.write(body)
-    began, cpu = time.perf_counter(), time.process_time()
-    totals = asyncio.run(_scan(folder, path.name))
-    seconds, spent = time.perf_counter() - began, time.process_time() - cpu
-    gigabytes = totals.bytes / 1e9
-    speed, per_cpu = gigabytes / seconds, gigabytes / spent
-    print(f"planning {gigabytes:.2f} GB, {totals.rows} rows: {speed:.2f} GB/s, {per_cpu:.2f} GB a CPU-second")
-    path.unlink()
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    chosen = [section for section in SECTIONS if section.name in options.only]
+    sizes = Sizes(options.rows, options.gigabytes, options.tasks)
+    readings = Readings.load(RECORD) if options.write else Readings.none()
+    for section in chosen if not options.draw else ():
+        readings = _measured(section, sizes, readings, options.write)
+    print("\n".join(told(SECTIONS if options.write else chosen, readings)))
+    if options.write:
+        write_report(PAGE, PICTURES, SECTIONS, readings)
 
 
-async def _scan(folder: Path, name: str) -> Totals:
-    source = LocalSource.open({"LOCAL_FILES_DIR": str(folder)}, None)
-    pin = await source.pin(name)
-    header = (await source.read(pin, 0, 4096)).index(b"\n") + 1
-    spec = TaskSpec(pin, ("a",), header, 2, Dialect(), 1000, 16 << 20, "n", "memory", "m", 1)
-    async for item in plan(source, spec):
-        if isinstance(item, Totals):
-            return item
-    raise RuntimeError("the plan did not end")
+def _measured(section: AnySection, sizes: Sizes, readings: Readings, write: bool) -> Readings:
+    """The readings with those of the section; each is on record as soon as it is taken."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        for case, reading in section.measure(Path(folder), sizes):
+            print(f"{section.name}: {case} measured", file=sys.stderr)
+            readings = readings.with_reading(section.name, case, reading)
+            if write:
+                readings.save(RECORD)
+    return readings
 
 
-def measure_task(folder: Path, rows: int, label: str, embedder: str, store: str) -> None:
-    """Run one task in a process of its own and print its line."""
-    with tempfile.TemporaryDirectory(prefix="bench-data-") as data:
-        settings = {
-            "DATA_DIR": data,
-            "LEDGER_URL": f"sqlite:///{data}/ledger.db",
-            "FILE_STORE_URL": f"file://{data}/files",
-            "VECTOR_STORE_URL": f"{store}://{data}/vectors",
-            "EMBEDDER": embedder,
-            "LOCAL_FILES_DIR": str(folder),
-        }
-        command = [sys.executable, "-m", "benchmarks.task", json.dumps(settings), f"{rows}.csv"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    cost = json.loads(done.stdout.splitlines()[-1])
-    speed, each = cost["rows"] / cost["seconds"], 1e6 * cost["cpu_seconds"] / cost["rows"]
-    print(f"{label:34}{cost['rows']:>10}{speed:>10.0f}{each:>12.1f}{cost['peak_mb']:>9.0f}")
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = [section.name for section in SECTIONS]
+    default = Sizes()
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sections")
+    parser.add_argument("--rows", nargs="+", type=int, default=default.rows, help="rows of the tasks")
+    parser.add_argument(
+        "--gigabytes", nargs="+", type=float, default=default.gigabytes, help="of large files"
+    )
+    parser.add_argument("--tasks", type=int, default=default.tasks, help="ended tasks in the ledger")
+    parser.add_argument("--write", action="store_true", help=f"put it on record and into docs/{PAGE.name}")
+    parser.add_argument("--draw", action="store_true", help="measure nothing; with --write, write it again")
+    return parser
 
 
 if __name__ == "__main__":

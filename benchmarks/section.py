@@ -1,0 +1,36 @@
+"""One part of the measurements: how its readings are taken, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from benchmarks.findings import Findings
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What is asked for on the command line: rows of tasks, GB of files, tasks in the ledger."""
+
+    rows: Sequence[int] = (10_000, 100_000, 1_000_000)
+    gigabytes: Sequence[float] = (1, 10)
+    tasks: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Section(Generic[R]):
+    """`measure` takes readings in an empty folder, each under the name of its case; `present` says what
+    they mean, and takes whatever cases there are. A reading is a dataclass of plain values."""
+
+    name: str
+    title: str
+    reading: type[R]
+    measure: Callable[[Path, Sizes], Iterator[tuple[str, R]]]
+    present: Callable[[Mapping[str, R]], Findings]
+
+
+AnySection = Section[Any]

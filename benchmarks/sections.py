@@ -1,0 +1,14 @@
+"""All that is measured, in this order. A new section is a file and a line here."""
+
+from __future__ import annotations
+
+from benchmarks import embedded, large_file, listing, overhead, planning
+from benchmarks.section import AnySection
+
+SECTIONS: tuple[AnySection, ...] = (
+    planning.SECTION,
+    overhead.SECTION,
+    embedded.SECTION,
+    listing.SECTION,
+    large_file.SECTION,
+)
