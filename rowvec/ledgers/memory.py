@@ -65,7 +65,8 @@ class MemoryBook(Book):
 
     # Tasks
 
-    def find(self, task_id: str) -> Entry | None:
+    def find(self, task_id: str, closed: bool = False) -> Entry | None:
+        del closed  # nobody else is here
         return self._entries.get(task_id)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
@@ -137,13 +138,19 @@ class MemoryBook(Book):
     def claimed(self, task_id: str) -> int:
         return len(self._in(task_id, ChunkState.CLAIMED))
 
-    def claimed_by(self, worker: str) -> list[Chunk]:
-        return [c for task_id in self._chunks for c in self._claimed_of(task_id, worker)]
+    def tasks_of(self, worker: str) -> list[str]:
+        return [task_id for task_id in self._chunks if self.claimed_by(worker, task_id)]
+
+    def claimed_by(self, worker: str, task_id: str) -> list[Chunk]:
+        return [chunk for chunk in self._in(task_id, ChunkState.CLAIMED) if chunk.worker == worker]
 
     def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
         tasks = self._unheld((TaskState.PLANNING, TaskState.PROCESSING))
         found = [self._shelf(entry.task, worker, most, most_per_task) for entry in tasks]
-        return sorted((shelf for shelf in found if shelf.ready), key=lambda shelf: shelf.claimed)
+        return sorted((shelf for shelf in found if shelf.room > 0), key=lambda shelf: shelf.claimed)
+
+    def take(self, task_id: str, most: int) -> list[Chunk]:
+        return [c for c in self._in(task_id, ChunkState.READY) if c.not_before <= self.now][:most]
 
     def end_waits(self, task_id: str) -> None:
         self.put_chunks([replace(c, not_before=0.0) for c in self._in(task_id, *ChunkState)])
@@ -153,16 +160,12 @@ class MemoryBook(Book):
         self.put_chunks([Chunk(task_id, chunk.plan, fence=chunk.fence) for chunk in failed])
 
     def _shelf(self, task: Task, worker: str, most: int, most_per_task: Allowance | None) -> Shelf:
-        mine = len(self._claimed_of(task.id, worker))
-        room = most if most_per_task is None else max(0, min(most, most_per_task(task) - mine))
-        due = [c for c in self._in(task.id, ChunkState.READY) if c.not_before <= self.now]
-        return Shelf(task, self.claimed(task.id), due[:room])
+        mine = len(self.claimed_by(worker, task.id))
+        room = most if most_per_task is None else min(most, most_per_task(task) - mine)
+        return Shelf(task, self.claimed(task.id), min(room, len(self.take(task.id, most))))
 
     def _in(self, task_id: str, *states: ChunkState) -> list[Chunk]:
         return [chunk for chunk in self._chunks.get(task_id, {}).values() if chunk.state in states]
-
-    def _claimed_of(self, task_id: str, worker: str) -> list[Chunk]:
-        return [chunk for chunk in self._in(task_id, ChunkState.CLAIMED) if chunk.worker == worker]
 
     # Workers
 

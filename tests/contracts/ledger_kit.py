@@ -22,6 +22,7 @@ from rowvec.model import (
     WorkerInfo,
     WorkKind,
 )
+from tests.servers import postgres
 
 
 class Clock:
@@ -42,7 +43,15 @@ def sqlite(folder: Path, clock: Clock) -> Ledger:
     return SqlLedger(f"sqlite:///{folder / 'deep' / 'ledger.db'}", clock=clock)
 
 
-BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {"memory": memory, "sqlite": sqlite}
+def postgresql(folder: Path, clock: Clock) -> Ledger:
+    return SqlLedger(postgres.shared().new_schema(), clock=clock)
+
+
+BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "postgresql": postgresql,
+}
 
 ROWS = 10
 """Rows of each chunk in these tests."""

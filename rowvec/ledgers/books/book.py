@@ -21,14 +21,26 @@ class Filling:
 
 
 class Book(ABC):
-    """One transaction: nobody else writes while it writes, and all of it lands or nothing."""
+    """One transaction: all of it lands, or nothing.
+
+    What a writing transaction *holds*, nobody else changes before its end. Where one writes at a time, it
+    holds everything. Elsewhere it holds what the methods below say, and this order keeps transactions from
+    waiting for each other in a circle: `alone`, then a worker, then a task, then that task's chunks. Several
+    tasks are held only by who is alone with burials, and by a claim, which passes over what others hold.
+    """
 
     now: float
     """The ledger's clock when the transaction began."""
 
-    def entry(self, task_id: str) -> Entry:
-        """Raises UnknownTask."""
-        entry = self.find(task_id)
+    def alone(self, subject: str) -> None:  # noqa: B027 - where one writes at a time, it is alone already
+        """Until the end, no other transaction is alone with this subject."""
+
+    def entry(self, task_id: str, closed: bool = False) -> Entry:
+        """The task, held with all its chunks but those that wait to be claimed; with `closed` those, too.
+
+        Raises UnknownTask.
+        """
+        entry = self.find(task_id, closed)
         if entry is None:
             raise UnknownTask(f"There is no task '{task_id}'.")
         return entry
@@ -44,7 +56,8 @@ class Book(ABC):
     # Tasks
 
     @abstractmethod
-    def find(self, task_id: str) -> Entry | None: ...
+    def find(self, task_id: str, closed: bool = False) -> Entry | None:
+        """As `entry`; None where there is none."""
 
     @abstractmethod
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry: ...
@@ -69,15 +82,18 @@ class Book(ABC):
 
     @abstractmethod
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
-        """Tasks in these states that no worker holds, not on hold and due by now; oldest first."""
+        """Tasks in these states that no worker holds, not on hold and due by now; oldest first.
+
+        Each is held; those that others hold at this moment are passed over.
+        """
 
     @abstractmethod
     def held_by(self, worker: str) -> list[Entry]:
-        """Tasks which that worker plans or settles."""
+        """Tasks which that worker plans or settles, each held."""
 
     @abstractmethod
     def finishable(self) -> list[Entry]:
-        """Tasks that may have come to their end: at least all those that `finished` would move."""
+        """Tasks that may have come to their end, each held: at least all those that `finished` would move."""
 
     # Chunks
 
@@ -100,14 +116,27 @@ class Book(ABC):
         """How many chunks of the task are claimed."""
 
     @abstractmethod
-    def claimed_by(self, worker: str) -> list[Chunk]: ...
+    def tasks_of(self, worker: str) -> list[str]:
+        """Ids of the tasks of which that worker has claimed chunks."""
+
+    @abstractmethod
+    def claimed_by(self, worker: str, task_id: str) -> list[Chunk]:
+        """The chunks of the task which that worker has claimed."""
 
     @abstractmethod
     def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
         """What the worker may take, from the tasks with the fewest claimed chunks, oldest first.
 
-        A shelf holds up to `most` ready and due chunks, and no more than the worker may still claim
-        of that task. Tasks on hold have none.
+        A shelf has room for up to `most` ready and due chunks, and for no more than the worker may still
+        claim of that task. Tasks on hold have none.
+        """
+
+    @abstractmethod
+    def take(self, task_id: str, most: int) -> list[Chunk]:
+        """Up to `most` ready and due chunks, lowest number first, each held.
+
+        Those that others hold at this moment are passed over. A task on hold has none; one that is not is not
+        put on hold before the end.
         """
 
     @abstractmethod
@@ -124,7 +153,8 @@ class Book(ABC):
     def put_worker(self, worker: WorkerInfo) -> None: ...
 
     @abstractmethod
-    def worker(self, worker: str) -> WorkerInfo | None: ...
+    def worker(self, worker: str) -> WorkerInfo | None:
+        """The worker, held, with all it may claim."""
 
     @abstractmethod
     def workers(self) -> list[WorkerInfo]: ...

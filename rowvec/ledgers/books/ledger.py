@@ -39,7 +39,10 @@ class BookLedger(Ledger):
 
     @abstractmethod
     async def _write(self, do: Callable[[Book], T]) -> T:
-        """Run `do` alone among writers; all it wrote lands, or nothing when it raises."""
+        """Run `do` on a book that holds what it reads; all it wrote lands, or nothing when it raises.
+
+        Where it must, it is taken back and run again from the start.
+        """
 
     # Tasks
 
@@ -149,6 +152,7 @@ class BookLedger(Ledger):
         wanted = Filling(model, dimension)
 
         def bind(book: Book) -> None:
+            book.alone(f"namespace {namespace}")
             there = book.filling(namespace)
             if there is None:
                 book.fill(namespace, wanted)
@@ -166,6 +170,7 @@ class BookLedger(Ledger):
         """False also when a key of that id is there already: a key is never overwritten."""
 
         def add(book: Book) -> bool:
+            book.alone("keys")
             if book.key(key.id) is not None or (only_if_none and book.keys()):
                 return False
             book.put_key(key)
@@ -181,6 +186,7 @@ class BookLedger(Ledger):
 
     async def revoke_key(self, key_id: str) -> None:
         def revoke(book: Book) -> None:
+            book.alone("keys")
             key = book.key(key_id)
             if key is None:
                 raise UnknownKey(f"There is no API key '{key_id}'.")

@@ -16,6 +16,7 @@ from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskSpec, TaskState, To
 
 def submit(book: Book, spec: TaskSpec, key: str | None) -> Submitted:
     fingerprint = rules.fingerprint(spec)
+    book.alone(f"submission {fingerprint if key is None else key}")
     earlier = book.running(fingerprint) if key is None else book.by_key(key)
     if earlier is None:
         task = Task(id=str(uuid4()), spec=spec, state=TaskState.PENDING, created_at=book.now)
@@ -29,7 +30,7 @@ def submit(book: Book, spec: TaskSpec, key: str | None) -> Submitted:
 
 
 def flag(book: Book, task_id: str, wish: Flag, reason: str | None) -> Task:
-    before = book.entry(task_id)
+    before = book.entry(task_id, closed=True)
     after = flagged(before, wish, reason)
     if after == before:
         return before.task

@@ -10,6 +10,9 @@ from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.lifecycle import finish
 from rowvec.model import ChunkState, WorkerInfo
 
+_BURIALS = "burials"
+"""Who takes work back from workers holds several tasks at once, so only one does it at a time."""
+
 
 def enlist(book: Book, worker: WorkerInfo) -> None:
     book.put_worker(replace(worker, beat_at=book.now, alive=True))
@@ -24,7 +27,8 @@ def beat(book: Book, worker: str, holding: int) -> bool:
 
 
 def bury(book: Book, workers: Collection[str]) -> int:
-    return sum(_bury(book, worker) for worker in set(workers))
+    book.alone(_BURIALS)
+    return sum(_bury(book, worker) for worker in sorted(set(workers)))
 
 
 def _bury(book: Book, worker: str) -> int:
@@ -32,28 +36,39 @@ def _bury(book: Book, worker: str) -> int:
     plans = book.held_by(worker)
     for entry in plans:
         finish(book, book.save(entry, rules.crashed(entry, book.now)))
-    chunks = [rules.orphaned(chunk) for chunk in book.claimed_by(worker)]
+    return len(plans) + sum(_orphan(book, worker, task_id) for task_id in book.tasks_of(worker))
+
+
+def _orphan(book: Book, worker: str, task_id: str) -> int:
+    entry = book.entry(task_id)
+    chunks = [rules.orphaned(chunk) for chunk in book.claimed_by(worker, task_id)]
     book.put_chunks(chunks)
     for chunk in chunks:
-        before = book.entry(chunk.task_id)
-        gave_up = chunk.state is ChunkState.FAILED
-        finish(book, book.save(before, rules.count_failed(before, chunk) if gave_up else before))
-    return len(plans) + len(chunks)
+        if chunk.state is ChunkState.FAILED:
+            entry = book.save(entry, rules.count_failed(entry, chunk))
+    finish(book, entry)
+    return len(chunks)
 
 
 def retire(book: Book, worker: str) -> None:
+    book.alone(_BURIALS)
     book.drop_worker(worker)
     for entry in book.held_by(worker):
         finish(book, book.save(entry, rules.let_go(entry)))
-    chunks = [rules.back(chunk, None, 0.0) for chunk in book.claimed_by(worker)]
-    book.put_chunks(chunks)
-    for task_id in {chunk.task_id for chunk in chunks}:
-        finish(book, book.entry(task_id))
+    for task_id in book.tasks_of(worker):
+        entry = book.entry(task_id)
+        book.put_chunks([rules.back(chunk, None, 0.0) for chunk in book.claimed_by(worker, task_id)])
+        finish(book, entry)
 
 
 def sweep(book: Book, lease_seconds: float) -> int:
-    silent = [worker.id for worker in book.workers() if book.now - worker.beat_at > lease_seconds]
-    taken_back = bury(book, silent)
+    book.alone(_BURIALS)
+
+    def is_silent(worker: WorkerInfo | None) -> bool:
+        return worker is not None and book.now - worker.beat_at > lease_seconds
+
+    silent = [worker.id for worker in book.workers() if is_silent(worker)]
+    taken_back = sum(_bury(book, worker) for worker in silent if is_silent(book.worker(worker)))
     for entry in book.finishable():
         finish(book, entry)
     return taken_back

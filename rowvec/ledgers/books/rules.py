@@ -57,11 +57,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Chunks of one task that a worker may take, and how many of the task are claimed already."""
+    """How many chunks of a task a worker may take, and how many of the task are claimed already."""
 
     task: Task
     claimed: int
-    ready: Sequence[Chunk]
+    room: int
 
 
 def fingerprint(spec: TaskSpec) -> str:
@@ -251,16 +251,14 @@ def count_failed(entry: Entry, chunk: Chunk) -> Entry:
     )
 
 
-def share(shelves: Sequence[Shelf], most: int) -> list[tuple[Task, Chunk]]:
-    """Up to `most` chunks, each next one from the task with the fewest claimed; ties in order."""
-    piles = [iter(shelf.ready) for shelf in shelves]
-    heap = [(shelf.claimed, place) for place, shelf in enumerate(shelves)]
+def share(shelves: Sequence[Shelf], most: int) -> list[Task]:
+    """Whose chunks are next, up to `most`: each time the task with the fewest claimed; ties in order."""
+    heap = [(shelf.claimed, place, shelf.room) for place, shelf in enumerate(shelves) if shelf.room > 0]
     heapq.heapify(heap)
-    picked: list[tuple[Task, Chunk]] = []
-    while heap and len(picked) < most:
-        claimed, place = heapq.heappop(heap)
-        chunk = next(piles[place], None)
-        if chunk is not None:
-            picked.append((shelves[place].task, chunk))
-            heapq.heappush(heap, (claimed + 1, place))
-    return picked
+    turns: list[Task] = []
+    while heap and len(turns) < most:
+        claimed, place, room = heapq.heappop(heap)
+        turns.append(shelves[place].task)
+        if room > 1:
+            heapq.heappush(heap, (claimed + 1, place, room - 1))
+    return turns

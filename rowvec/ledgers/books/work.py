@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.lifecycle import finish
+from rowvec.ledgers.books.rules import Entry
 from rowvec.model import Chunk, ChunkFiles, Claim, Counts, TaskState, WorkKind
 
 
@@ -35,41 +38,45 @@ def _take_tasks(book: Book, worker: str, kind: WorkKind, most: int) -> list[Clai
 def _take_chunks(book: Book, worker: str, most: int, most_per_task: Allowance | None) -> list[Claim]:
     if most < 1:
         return []
-    shared = rules.share(book.shelves(worker, most, most_per_task), most)
-    dealt = [(task, rules.dealt(chunk, worker)) for task, chunk in shared]
+    turns = rules.share(book.shelves(worker, most, most_per_task), most)
+    wanted = Counter(task.id for task in turns)
+    piles = {task_id: iter(book.take(task_id, number)) for task_id, number in wanted.items()}
+    taken = [(task, next(piles[task.id], None)) for task in turns]
+    dealt = [(task, rules.dealt(chunk, worker)) for task, chunk in taken if chunk is not None]
     book.put_chunks([chunk for _, chunk in dealt])
     return [Claim(WorkKind.CHUNK, task, chunk.fence, chunk) for task, chunk in dealt]
 
 
 def commit(book: Book, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles) -> None:
-    chunk = _claimed(book, task_id, number, fence)
+    entry, chunk = _claimed(book, task_id, number, fence)
     book.put_chunks([rules.done(chunk, counts, files)])
-    entry = book.entry(task_id)
     finish(book, book.save(entry, rules.count_done(entry, counts)))
 
 
 def hand_back(
     book: Book, task_id: str, number: int, fence: int, error: str | None, not_before: float
 ) -> None:
-    chunk = _claimed(book, task_id, number, fence)
+    entry, chunk = _claimed(book, task_id, number, fence)
     book.put_chunks([rules.back(chunk, error, not_before)])
-    finish(book, book.entry(task_id))
+    finish(book, entry)
 
 
 def give_up(book: Book, task_id: str, number: int, fence: int, error: str) -> None:
-    chunk = rules.given_up(_claimed(book, task_id, number, fence), error)
-    book.put_chunks([chunk])
-    entry = book.entry(task_id)
-    finish(book, book.save(entry, rules.count_failed(entry, chunk)))
+    entry, chunk = _claimed(book, task_id, number, fence)
+    failed = rules.given_up(chunk, error)
+    book.put_chunks([failed])
+    finish(book, book.save(entry, rules.count_failed(entry, failed)))
 
 
-def _claimed(book: Book, task_id: str, number: int, fence: int) -> Chunk:
-    """Raises UnknownTask, and LeaseLost unless the chunk is claimed under this fence."""
-    chunk = book.chunk(task_id, number)
+def _claimed(book: Book, task_id: str, number: int, fence: int) -> tuple[Entry, Chunk]:
+    """The chunk with its task, which comes first because it holds them both.
+
+    Raises UnknownTask, and LeaseLost unless the chunk is claimed under this fence.
+    """
+    entry, chunk = book.entry(task_id), book.chunk(task_id, number)
     if chunk is None or not rules.is_claimed(chunk, fence):
-        book.entry(task_id)
         raise rules.lost(task_id, number)
-    return chunk
+    return entry, chunk
 
 
 def holds(book: Book, worker: str, claim: Claim) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Table,
     bindparam,
     delete,
@@ -46,16 +47,30 @@ _FULL_SHELVES = 100
 _RUNNING = (rules.PENDING, rules.PROCESSING)
 """How tasks are seen that have neither ended nor are on hold."""
 
+IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
+    (TaskState.PLANNING.value, TaskState.PROCESSING.value)
+)
+"""Tasks whose chunks are handed out."""
+
+_OPEN, _CLOSED = {"key_share": True}, {"key_share": False}
+"""How a task is held: with `_OPEN` others may still claim its chunks."""
+
 
 class SqlBook(Book):
-    def __init__(self, connection: Connection, now: float) -> None:
+    def __init__(self, connection: Connection, now: float, writes: bool) -> None:
         self.now = now
         self._connection = connection
+        self._writes = writes
+
+    def ping(self) -> None:
+        """Asks for what is never there: the tables answer, and nothing is read."""
+        self._connection.execute(select(func.count()).where(tasks.c.position == 0)).scalar_one()
 
     # Tasks
 
-    def find(self, task_id: str) -> Entry | None:
-        return self._first_entry(tasks.c.id == task_id)
+    def find(self, task_id: str, closed: bool = False) -> Entry | None:
+        found = self._entries(tasks.c.id == task_id, held=_CLOSED if closed else _OPEN)
+        return found[0] if found else None
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
         entry = Entry(task, 0, fingerprint, key)
@@ -100,17 +115,18 @@ class SqlBook(Book):
             tasks.c.worker.is_(None),
             tasks.c.not_before <= self.now,
             limit=limit,
+            held=_OPEN | {"skip_locked": True},
         )
 
     def held_by(self, worker: str) -> list[Entry]:
-        return self._entries(tasks.c.worker == worker)
+        return self._entries(tasks.c.worker == worker, held=_OPEN)
 
     def finishable(self) -> list[Entry]:
         counted_out = (tasks.c.state == TaskState.PROCESSING.value) & (
             tasks.c.chunks_done + tasks.c.chunks_failed >= tasks.c.chunks_total
         )
         cancelling = tasks.c.hold == Hold.CANCELLING.value
-        return self._entries(tasks.c.seen.in_(rules.UNENDED), counted_out | cancelling)
+        return self._entries(tasks.c.seen.in_(rules.UNENDED), counted_out | cancelling, held=_OPEN)
 
     def _first_entry(self, *wanted: ColumnElement[bool]) -> Entry | None:
         entries = self._entries(*wanted, order=tasks.c.position.desc(), limit=1)
@@ -121,9 +137,14 @@ class SqlBook(Book):
         *wanted: ColumnElement[bool],
         order: ColumnElement[int] = tasks.c.position,
         limit: int | None = None,
+        held: Mapping[str, Any] | None = None,
     ) -> list[Entry]:
-        query = select(tasks).where(*wanted).order_by(order).limit(limit)
+        query = self._held(select(tasks).where(*wanted).order_by(order).limit(limit), held)
         return [entry_of(row) for row in self._connection.execute(query).mappings()]
+
+    def _held(self, query: Select[Any], how: Mapping[str, Any] | None) -> Select[Any]:
+        """The rows stay as they are read until the end; a database with one writer needs no word of it."""
+        return query if how is None or not self._writes else query.with_for_update(**how)
 
     # Chunks
 
@@ -161,8 +182,12 @@ class SqlBook(Book):
         query = select(func.count()).where(chunks.c.task_id == task_id, _is(ChunkState.CLAIMED))
         return self._connection.execute(query).scalar_one()
 
-    def claimed_by(self, worker: str) -> list[Chunk]:
-        return self._chunks(chunks.c.worker == worker, _is(ChunkState.CLAIMED))
+    def tasks_of(self, worker: str) -> list[str]:
+        query = select(chunks.c.task_id).where(chunks.c.worker == worker, _is(ChunkState.CLAIMED))
+        return list(self._connection.execute(query.distinct().order_by(chunks.c.task_id)).scalars())
+
+    def claimed_by(self, worker: str, task_id: str) -> list[Chunk]:
+        return self._chunks(chunks.c.task_id == task_id, chunks.c.worker == worker, _is(ChunkState.CLAIMED))
 
     def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
         of_task = chunks.c.task_id == tasks.c.id
@@ -172,27 +197,27 @@ class SqlBook(Book):
             .where(of_task, _is(ChunkState.CLAIMED), chunks.c.worker == worker)
             .scalar_subquery()
         )
+        due = select(chunks.c.number).where(of_task, *self._due()).correlate(tasks).limit(most)
+        ready = select(func.count()).select_from(due.subquery()).scalar_subquery()
         query = (
-            select(tasks, claimed.label("claimed"), mine.label("mine"))
-            .where(
-                tasks.c.seen == rules.PROCESSING,
-                tasks.c.state.in_((TaskState.PLANNING.value, TaskState.PROCESSING.value)),
-                exists().where(of_task, _is(ChunkState.READY), chunks.c.not_before <= self.now),
-            )
+            select(tasks, claimed.label("claimed"), mine.label("mine"), ready.label("ready"))
+            .where(IN_WORK, exists().where(of_task, *self._due()))
             .order_by("claimed", tasks.c.position)
             .limit(most + _FULL_SHELVES)
         )
         found = []
-        for row in self._connection.execute(query).mappings().all():
+        for row in self._connection.execute(query).mappings():
             task = entry_of(row).task
-            room = most if most_per_task is None else min(most, most_per_task(task) - row["mine"])
-            if room > 0:
-                found.append(Shelf(task, row["claimed"], self._due(task.id, room)))
-        return found[:most]
+            room = most if most_per_task is None else most_per_task(task) - row["mine"]
+            found.append(Shelf(task, row["claimed"], min(room, row["ready"])))
+        return [shelf for shelf in found if shelf.room > 0]
 
-    def _due(self, task_id: str, limit: int) -> list[Chunk]:
-        due = chunks.c.not_before <= self.now
-        return self._chunks(chunks.c.task_id == task_id, _is(ChunkState.READY), due, limit=limit)
+    def take(self, task_id: str, most: int) -> list[Chunk]:
+        held = {"skip_locked": True}
+        return self._chunks(chunks.c.task_id == task_id, *self._due(), limit=most, held=held)
+
+    def _due(self) -> tuple[ColumnElement[bool], ...]:
+        return _is(ChunkState.READY), chunks.c.not_before <= self.now
 
     def end_waits(self, task_id: str) -> None:
         waiting = (chunks.c.task_id == task_id) & (chunks.c.not_before > 0)
@@ -203,8 +228,14 @@ class SqlBook(Book):
         failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
         self._connection.execute(update(chunks).where(failed).values(anew | {"error": None}))
 
-    def _chunks(self, *wanted: ColumnElement[bool], limit: int | None = None) -> list[Chunk]:
+    def _chunks(
+        self,
+        *wanted: ColumnElement[bool],
+        limit: int | None = None,
+        held: Mapping[str, Any] | None = None,
+    ) -> list[Chunk]:
         query = select(chunks).where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
+        query = self._held(query, held)
         return [chunk_of(row) for row in self._connection.execute(query).mappings()]
 
     # Workers
@@ -213,7 +244,7 @@ class SqlBook(Book):
         self._replace(workers, worker_row(worker))
 
     def worker(self, worker: str) -> WorkerInfo | None:
-        query = select(workers).where(workers.c.id == worker)
+        query = self._held(select(workers).where(workers.c.id == worker), _OPEN)
         row = self._connection.execute(query).mappings().first()
         return None if row is None else worker_of(row)
 

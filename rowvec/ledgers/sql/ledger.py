@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import Connection, text
-
+from rowvec.backends import scheme
+from rowvec.errors import Unavailable
+from rowvec.ledgers.base import Allowance
+from rowvec.ledgers.books import work
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger, T
-from rowvec.ledgers.sql import sqlite
 from rowvec.ledgers.sql.book import SqlBook
+from rowvec.ledgers.sql.database import Database
+from rowvec.ledgers.sql.sqlite import Sqlite
+from rowvec.model import Claim
 
-_READERS = 3
 _BUSY_SECONDS = 30.0
 
 
 class SqlLedger(BookLedger):
-    """One thread writes, since SQLite lets one writer in at a time; a few read beside it."""
+    """As many threads as the database lets write at once, and some that read beside them."""
 
     def __init__(
-        self, url: str, busy_seconds: float = _BUSY_SECONDS, clock: Callable[[], float] = time.time
+        self, url: str, busy_seconds: float = _BUSY_SECONDS, clock: Callable[[], float] | None = None
     ) -> None:
-        self._path = sqlite.path_of(url)
-        self._busy_seconds = busy_seconds
-        self._clock = clock
-        self._engine = sqlite.engine_for(self._path, busy_seconds, _READERS + 1)
-        self._writing_engine = self._engine.execution_options(**sqlite.WRITES)
-        self._writer = ThreadPoolExecutor(1, "ledger-writer")
-        self._readers = ThreadPoolExecutor(_READERS, "ledger-reader")
+        """`clock` goes before the database's own."""
+        self._database = _database_of(url, busy_seconds, clock)
+        self._writers = ThreadPoolExecutor(self._database.writers, "ledger-writer")
+        self._readers = ThreadPoolExecutor(self._database.readers, "ledger-reader")
+        self._unheard: dict[str, list[Claim]] = {}
 
     @classmethod
     def open(cls, url: str, settings: Mapping[str, str]) -> SqlLedger:
@@ -38,49 +38,52 @@ class SqlLedger(BookLedger):
         return cls(url, float(settings.get("busy_seconds", _BUSY_SECONDS)))
 
     async def ready(self) -> None:
-        await self._on(self._writer, self._create)
+        await _on(self._writers, self._database.prepare)
 
     async def now(self) -> float:
-        return self._clock()
+        return await _on(self._readers, self._database.now)
 
     async def ping(self) -> None:
-        await self._on(self._readers, self._ask)
+        await _on(self._readers, lambda: self._database.read(SqlBook.ping))
+
+    async def claim(self, worker: str, most: int, most_per_task: Allowance | None = None) -> list[Claim]:
+        given: list[Claim] = []
+
+        def do(book: Book) -> list[Claim]:
+            given[:] = [claim for claim in self._unheard.get(worker, ()) if work.holds(book, worker, claim)]
+            given.extend(work.claim(book, worker, most - len(given), most_per_task))
+            return given
+
+        try:
+            claims = await self._write(do)
+        except Unavailable:
+            self._unheard[worker] = given or self._unheard.get(worker, [])
+            raise
+        self._unheard[worker] = claims[most:]
+        return claims[:most]
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
     async def _read(self, do: Callable[[Book], T]) -> T:
-        def work() -> T:
-            with self._engine.begin() as connection:
-                return do(self._book(connection))
-
-        return await self._on(self._readers, work)
+        return await _on(self._readers, lambda: self._database.read(do))
 
     async def _write(self, do: Callable[[Book], T]) -> T:
-        def work() -> T:
-            with self._writing_engine.begin() as connection:
-                return do(self._book(connection))
-
-        return await self._on(self._writer, work)
-
-    async def _on(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        def translated() -> T:
-            with sqlite.in_words(self._path):
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(threads, translated)
-
-    def _book(self, connection: Connection) -> Book:
-        return SqlBook(connection, self._clock())
-
-    def _create(self) -> None:
-        sqlite.create(self._engine, self._path, self._busy_seconds)
-
-    def _ask(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(text("SELECT count(*) FROM tasks WHERE position = 0"))
+        return await _on(self._writers, lambda: self._database.write(do))
 
     def _close(self) -> None:
-        self._writer.shutdown()
+        self._writers.shutdown()
         self._readers.shutdown()
-        self._engine.dispose()
+        self._database.close()
+
+
+def _database_of(url: str, busy_seconds: float, clock: Callable[[], float] | None) -> Database:
+    if scheme(url) == "postgresql":
+        from rowvec.ledgers.sql.postgresql import Postgresql
+
+        return Postgresql(url, busy_seconds, clock)
+    return Sqlite(url, busy_seconds, clock)
+
+
+async def _on(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, work)

@@ -4,22 +4,91 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rowvec.errors import NotConfigured, Unavailable
-from rowvec.ledgers.sql.tables import metadata
+from rowvec.ledgers.sql import shape
+from rowvec.ledgers.sql.book import SqlBook
+from rowvec.ledgers.sql.database import Database
 
+T = TypeVar("T")
 _OUR_MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 _BETWEEN_TRIES = 0.05
-WRITES = {"begin": "BEGIN IMMEDIATE"}
+_WRITES = {"begin": "BEGIN IMMEDIATE"}
 """Execution options of a connection that writes: it waits for its turn when it begins, not midway."""
+
+
+class Sqlite(Database):
+    """One file. One transaction writes at a time, and so holds everything; a few read beside it."""
+
+    writers = 1
+    readers = 3
+
+    def __init__(self, url: str, busy_seconds: float, clock: Callable[[], float] | None) -> None:
+        self._path = path_of(url)
+        self._busy_seconds = busy_seconds
+        self._clock = clock or time.time
+        self._engine = _engine_for(self._path, busy_seconds, self.readers + self.writers)
+        self._writing_engine = self._engine.execution_options(**_WRITES)
+
+    def prepare(self) -> None:
+        """The folder, the file and its tables, where they are missing."""
+        with self._in_words():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._log_ahead(time.monotonic() + self._busy_seconds)
+            with self._engine.begin() as connection:
+                if shape.is_today(connection):
+                    return
+            with self._writing_engine.begin() as connection:
+                shape.bring_up_to_date(connection, str(self._path))
+
+    def read(self, do: Callable[[SqlBook], T]) -> T:
+        with self._in_words(), self._engine.begin() as connection:
+            return do(SqlBook(connection, self._clock(), writes=False))
+
+    def write(self, do: Callable[[SqlBook], T]) -> T:
+        with self._in_words(), self._writing_engine.begin() as connection:
+            return do(SqlBook(connection, self._clock(), writes=True))
+
+    def now(self) -> float:
+        return self._clock()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _log_ahead(self, deadline: float) -> None:
+        """Readers and a writer side by side. The switch ignores the busy time-out, hence the tries."""
+        raw = self._engine.raw_connection()
+        try:
+            while not _switched(raw, deadline):
+                time.sleep(_BETWEEN_TRIES)
+        finally:
+            raw.close()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Raises Unavailable for what keeps it from answering; our own mistakes stay as they are."""
+        try:
+            yield
+        except _OUR_MISTAKES:
+            raise
+        except DatabaseError as error:
+            raise self._unavailable(error.orig) from error
+        except (sqlite3.DatabaseError, PoolTimeout, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, cause: BaseException | None) -> Unavailable:
+        return Unavailable(
+            f"The ledger at {self._path} does not answer: {cause}. Check that this is a ledger's file, that "
+            "its folder can be written and has room, and that no other program holds it."
+        )
 
 
 def path_of(url: str) -> Path:
@@ -31,7 +100,7 @@ def path_of(url: str) -> Path:
     return Path(path)
 
 
-def engine_for(path: Path, busy_seconds: float, connections: int) -> Engine:
+def _engine_for(path: Path, busy_seconds: float, connections: int) -> Engine:
     """Touches nothing until a connection is asked for."""
     engine = create_engine(
         f"sqlite:///{path}",
@@ -55,38 +124,6 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
 
-def create(engine: Engine, path: Path, busy_seconds: float) -> None:
-    """The folder, the file and its tables, where they are missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _log_ahead(engine, time.monotonic() + busy_seconds)
-    with engine.execution_options(**WRITES).begin() as connection:
-        _add_new_columns(connection)
-        metadata.create_all(connection)
-
-
-def _add_new_columns(connection: Connection) -> None:
-    """A ledger of an earlier version gets the columns and indexes that came since, all optional."""
-    there = inspect(connection)
-    for table in metadata.sorted_tables:
-        known = {c["name"] for c in there.get_columns(table.name)} if there.has_table(table.name) else None
-        new = [column for column in table.columns if known is not None and column.name not in known]
-        for column in new:
-            kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
-        for index in table.indexes if new else ():
-            index.create(connection, checkfirst=True)
-
-
-def _log_ahead(engine: Engine, deadline: float) -> None:
-    """Readers and a writer side by side. The switch ignores the busy time-out, hence the tries."""
-    raw = engine.raw_connection()
-    try:
-        while not _switched(raw, deadline):
-            time.sleep(_BETWEEN_TRIES)
-    finally:
-        raw.close()
-
-
 def _switched(raw: Any, deadline: float) -> bool:
     try:
         raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
@@ -95,23 +132,3 @@ def _switched(raw: Any, deadline: float) -> bool:
             raise
         return False
     return True
-
-
-@contextmanager
-def in_words(path: Path) -> Iterator[None]:
-    """Raises Unavailable for what keeps the database from answering; our own mistakes stay as they are."""
-    try:
-        yield
-    except _OUR_MISTAKES:
-        raise
-    except DatabaseError as error:
-        raise _unavailable(path, error.orig) from error
-    except (sqlite3.DatabaseError, PoolTimeout, OSError) as error:
-        raise _unavailable(path, error) from error
-
-
-def _unavailable(path: Path, cause: BaseException | None) -> Unavailable:
-    return Unavailable(
-        f"The ledger at {path} does not answer: {cause}. Check that this is a ledger's file, that its folder "
-        "can be written and has room, and that no other program holds it."
-    )

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -47,8 +48,12 @@ _PLAIN = (
 """The fields of a task that are stored as they are."""
 
 
+_BIG = BigInteger().with_variant(Integer, "sqlite")
+"""Bytes and tokens outgrow 32 bits; SQLite has one kind of integer, and numbers rows only by that name."""
+
+
 def _number(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False, default=0)
+    return Column(name, _BIG, nullable=False, default=0)
 
 
 def _time(name: str, nullable: bool = True) -> Column[float]:
@@ -64,7 +69,7 @@ def _held_index(name: str) -> Index:
 tasks = Table(
     "tasks",
     metadata,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", _BIG, primary_key=True, autoincrement=True),
     Column("id", String(36), nullable=False, unique=True),
     Column("idempotency_key", Text, unique=True),
     Column("fingerprint", String(64), nullable=False),
@@ -96,7 +101,7 @@ chunks = Table(
     "chunks",
     metadata,
     Column("task_id", String(36), ForeignKey("tasks.id"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", _BIG, primary_key=True, autoincrement=False),
     *(_number(name) for name in ("start", "end", "first_row", "first_line", "rows")),
     Column("state", String(16), nullable=False),
     *(_number(name) for name in ("attempts", "crashes", "fence")),
@@ -139,6 +144,10 @@ api_keys = Table(
     _time("created_at", nullable=False),
     _time("revoked_at"),
 )
+
+
+shape = Table("ledger_shape", metadata, Column("version_num", String(32), primary_key=True))
+"""Which of `migrations/versions` the tables have; alembic's own table, under a name of ours."""
 
 
 @lru_cache(maxsize=256)

