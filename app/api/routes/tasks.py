@@ -99,7 +99,9 @@ async def pause(task: ExistingTask, the: TheService) -> StatusView:
     responses=_STEERING,
 )
 async def resume(task: ExistingTask, the: TheService) -> StatusView:
-    return await _view(the, await steer.resume(the.machine, task.id))
+    resumed = await steer.resume(the.machine, task.id)
+    await the.doorbell.ring()
+    return await _view(the, resumed)
 
 
 @router.post(
@@ -110,7 +112,9 @@ async def resume(task: ExistingTask, the: TheService) -> StatusView:
 )
 async def retry(task: ExistingTask, the: TheService) -> StatusView:
     """Refused with 409 when the source has changed since the task was submitted."""
-    return await _view(the, await steer.retry(the.machine, task.id))
+    retried = await steer.retry(the.machine, task.id)
+    await the.doorbell.ring()
+    return await _view(the, retried)
 
 
 @router.post(
