@@ -24,6 +24,7 @@ from app.api.service import Service
 from app.api.traffic import Tally, Traffic
 from app.assembly import assemble
 from app.config import Settings, settings
+from app.workers.doorbell import doorbell_for
 from app.workers.embedded import Supervisor
 from rowvec import __version__
 from rowvec.errors import NotConfigured
@@ -65,19 +66,23 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
         logs.configure_logging(config.log_level, given)
         _check(config, given)
         machine = assemble(config)
-        supervisor = Supervisor(config)
+        supervisor = None if config.broker_url else Supervisor(config)
         try:
             await machine.ledger.ready()
             if not given:
                 await _hand_out_first_key(machine)
-            service = Service(config, machine, keys.Keyring(machine.ledger, given), tally)
+            service = Service(
+                config, machine, keys.Keyring(machine.ledger, given), tally, doorbell_for(config)
+            )
             app.state.service = service
-            await supervisor.start()
+            if supervisor:
+                await supervisor.start()
             _leave_out_of_collections()
             with _hearing_the_stop(service.stopping):
                 yield
         finally:
-            await supervisor.stop()
+            if supervisor:
+                await supervisor.stop()
             await machine.close()
 
     return lifespan
@@ -91,10 +96,9 @@ def _leave_out_of_collections() -> None:
 
 def _check(config: Settings, given: list[str]) -> None:
     keys.check_given(given)
-    if config.broker_url:
+    if config.broker_url and not config.broker_url.startswith(("redis://", "rediss://")):
         raise NotConfigured(
-            "BROKER_URL is set, but Celery workers come in a later version; leave BROKER_URL empty "
-            "to use the embedded worker."
+            "BROKER_URL must be redis://host:6379/0 or rediss://…; leave it empty for the embedded worker."
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -39,7 +40,8 @@ class Worker:
     the machine's parts can use would only cost memory.
 
     `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
-    stopping one lets its pieces end before it hands them back.
+    stopping one lets its pieces end before it hands them back. `on_new_task` is called once for each
+    task of which this worker gets chunks: others may be asleep, and there may be more of them.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Worker:
         poll: float = 0.25,
         grace: float = 20.0,
         retry: RetryPolicy | None = None,
+        on_new_task: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._machine = machine
         self._slots = slots or max(machine.embedder.in_flight, machine.store.in_flight)
@@ -58,6 +61,10 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._broken: BaseException | None = None
+        self._woken = asyncio.Event()
+        self._resting = asyncio.Event()
+        self._on_new_task = on_new_task
+        self._seen: deque[str] = deque(maxlen=64)
         self.id = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,11 +75,13 @@ class Worker:
         try:
             while not stop.is_set():
                 self._raise_if_broken(helpers)
+                self._woken.clear()
                 if not await self._fill():
                     await self._idle(stopped)
         finally:
             stopped.cancel()
             await self._wind_down()
+            self._resting.set()
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, stopped, return_exceptions=True)
@@ -92,6 +101,7 @@ class Worker:
         if free <= 0:
             return False
         claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
+        await self._tell_others(claims)
         for claim in claims:
             piece = asyncio.create_task(self._do(claim))
             self._running.add(piece)
@@ -103,9 +113,27 @@ class Worker:
         if not piece.cancelled() and (error := piece.exception()):
             self._broken = error
 
+    async def rest(self) -> None:
+        """Look for work at once; returns when nothing runs any more and nothing more was handed out."""
+        self._resting.clear()
+        self._woken.set()
+        await self._resting.wait()
+
+    async def _tell_others(self, claims: Sequence[Claim]) -> None:
+        tasks = {claim.task.id for claim in claims if claim.kind is WorkKind.CHUNK}
+        new = tasks.difference(self._seen)
+        self._seen.extend(new)
+        if new and self._on_new_task:
+            await self._on_new_task()
+
     async def _idle(self, stopped: asyncio.Task[bool]) -> None:
-        """Until a piece ends, the worker is told to stop, or it is time to look again."""
-        await asyncio.wait({stopped, *self._running}, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+        """Until a piece ends, the worker is woken or told to stop, or it is time to look again."""
+        if not self._running and not self._woken.is_set():
+            self._resting.set()
+        woken = asyncio.create_task(self._woken.wait())
+        waits = {stopped, woken, *self._running}
+        await asyncio.wait(waits, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
 
     async def _wind_down(self) -> None:
         if self._running:

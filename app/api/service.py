@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Request
 from app.api.traffic import Tally
 from app.config import Settings
 from app.keys import Keyring
+from app.workers.doorbell import Doorbell
 from rowvec.errors import UnknownTask
 from rowvec.machine import Machine
 from rowvec.model import Task
@@ -25,6 +26,7 @@ class Service:
     machine: Machine
     keyring: Keyring
     tally: Tally
+    doorbell: Doorbell
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stops_within(self, seconds: float) -> bool:

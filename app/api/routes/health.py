@@ -23,14 +23,15 @@ PATIENCE_SECONDS = 2.0
 log = structlog.get_logger("app.api")
 
 
-async def _answer(part: str, ping: Callable[[], Awaitable[None]]) -> str:
+async def _answer(part: str, ping: Callable[[], Awaitable[bool | None]]) -> str:
+    """A ping that says False is that of a part which is not in use."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await ping()
+            used = await ping()
     except (RowvecError, OSError) as error:
         log.warning("part_not_answering", part=part, error=type(error).__name__)
         return "not answering"
-    return "connected"
+    return "not configured" if used is False else "connected"
 
 
 async def _workers(the: Service) -> Workers:
@@ -48,19 +49,20 @@ async def _workers(the: Service) -> Workers:
 async def health(the: TheService) -> Health:
     """`degraded` when a part does not answer or no worker is alive: what was submitted waits, unharmed."""
     machine = the.machine
-    ledger, store, embedder, files, workers = await asyncio.gather(
+    redis, ledger, store, embedder, files, workers = await asyncio.gather(
+        _answer("redis", the.doorbell.ping),
         _answer("ledger", machine.ledger.ping),
         _answer("vector_store", machine.store.ping),
         _answer("embedder", machine.embedder.ping),
         _answer("file_store", machine.files.ping),
         _workers(the),
     )
-    well = workers.active > 0 and {ledger, store, embedder, files} == {"connected"}
+    well = workers.active > 0 and {redis, ledger, store, embedder, files} <= {"connected", "not configured"}
     return Health(
         status="healthy" if well else "degraded",
         version=__version__,
         workers=workers,
-        redis="not configured",
+        redis=redis,
         dynamodb="not configured",
         ledger=ledger,
         vector_store=store,

@@ -50,6 +50,7 @@ async def process(
 ) -> Accepted:
     """Checks the request against the table's header, records the task and returns at once."""
     submitted = await submit(the.machine, body.as_task(the.settings), idempotency_key)
+    await the.doorbell.ring()
     task = submitted.task
     response.headers["Location"] = f"/api/v1/status/{task.id}"
     response.headers["Retry-After"] = "1"

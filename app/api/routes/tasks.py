@@ -100,7 +100,9 @@ async def pause(task: ExistingTask, the: TheService) -> StatusView:
     responses=_STEERING,
 )
 async def resume(task: ExistingTask, the: TheService) -> StatusView:
-    return await _view(the, await steer.resume(the.machine, task.id))
+    resumed = await steer.resume(the.machine, task.id)
+    await the.doorbell.ring()
+    return await _view(the, resumed)
 
 
 @router.post(
@@ -124,8 +126,11 @@ async def retry(
     its rejected rows is open. While the child is at work the same call answers with the same child.
     """
     if body is None or not body.rejected:
-        return await _view(the, await steer.retry(the.machine, task.id))
+        retried = await steer.retry(the.machine, task.id)
+        await the.doorbell.ring()
+        return await _view(the, retried)
     sent = await retry_rejected(the.machine, task.id)
+    await the.doorbell.ring()
     response.status_code = 202 if sent.fresh else 200
     response.headers["Location"] = f"/api/v1/status/{sent.task.id}"
     return await _view(the, sent.task)

@@ -1,0 +1,66 @@
+"""A Celery worker's pool: in each of its processes one resident worker, told through a pipe when to stop."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import signals
+
+from app.config import Settings
+from app.logs import configure_logging
+from app.workers.resident import Resident
+from rowvec.errors import NotConfigured
+
+
+class Pool:
+    """Hears Celery's signals, of which some come in the program itself and some in its pool's processes.
+
+    The pipe is made before the first fork. Its other end is told when the program shuts down, and closes
+    when the program is killed; either is the sign to stop for all pool processes.
+    """
+
+    def __init__(self, config: Settings) -> None:
+        self._config = config
+        self._owner = 0
+        self._heard, self._told = -1, -1
+        self._resident: Resident | None = None
+
+    @property
+    def resident(self) -> Resident:
+        """The worker of this process. Raises RuntimeError in a process that is none of a pool."""
+        if self._resident is None:
+            raise RuntimeError("no worker lives in this process: start Celery with --pool prefork or solo")
+        return self._resident
+
+    def connect(self) -> None:
+        signals.setup_logging.connect(self._log, weak=False)
+        signals.worker_init.connect(self._open, weak=False)
+        signals.worker_process_init.connect(self._begin, weak=False)
+        signals.worker_process_shutdown.connect(self._end, weak=False)
+        signals.worker_shutting_down.connect(self._tell, weak=False)
+
+    def _log(self, **_: Any) -> None:
+        configure_logging(self._config.log_level)
+
+    def _open(self, **_: Any) -> None:
+        if not self._config.broker_url:
+            raise NotConfigured(
+                "Celery workers need BROKER_URL (redis://host:6379/0), the same as the service's. Without it "
+                "the service runs a worker of its own, and no Celery is needed."
+            )
+        self._owner = os.getpid()
+        self._heard, self._told = os.pipe()
+
+    def _begin(self, **_: Any) -> None:
+        if os.getpid() != self._owner:
+            os.close(self._told)
+        self._resident = Resident(self._config, self._heard)
+        self._resident.start()
+
+    def _end(self, **_: Any) -> None:
+        if self._resident:
+            self._resident.stop()
+
+    def _tell(self, **_: Any) -> None:
+        os.write(self._told, b".")
