@@ -40,16 +40,29 @@ async def make(tmp_path: Path, settings: dict[str, str]) -> AsyncIterator[Make]:
     """A workshop whose embedder is OpenAI's, with these settings."""
     async with AsyncExitStack() as stack:
 
-        async def one(**more: str) -> Workshop:
+        async def one(lease_seconds: float = 60.0, **more: str) -> Workshop:
             embedder = OpenAIEmbedder.open(settings | more)
             stack.push_async_callback(embedder.close)
             rates = embedder.rates
             governor = Governor(rates.requests_per_second, rates.tokens_per_minute, embedder.tells_rates)
-            shop = Workshop(tmp_path)
+            shop = Workshop(tmp_path, lease_seconds=lease_seconds)
             shop.machine = replace(shop.machine, embedder=embedder, embedder_name="openai", governor=governor)
             return shop
 
         yield one
+
+
+def is_paused(task: Task) -> bool:
+    return task.hold is Hold.PAUSED
+
+
+async def carried_on(shop: Workshop, task_id: str) -> Task:
+    """The task at its end; a chunk that was refused together with the first may say so after a resume."""
+    while True:
+        task = await shop.ledger.until(task_id, lambda task: task.state.ended or is_paused(task))
+        if task.state.ended:
+            return task
+        await shop.ledger.flag(task_id, Flag.RESUME)
 
 
 def numbered(rows: int) -> list[str]:
@@ -139,7 +152,7 @@ async def test_a_refused_account_is_asked_once_by_a_worker(
     shop.write(numbered(1600))
     task_id = await shop.submit(chunk_size=100)
     async with shop.worker():
-        held = await shop.ledger.until(task_id, lambda task: task.hold is Hold.PAUSED)
+        held = await shop.ledger.until(task_id, is_paused)
     assert held.reason and "resume" in held.reason
     assert standin.counters()["requests"] <= 2
     assert standin.counters()["texts_billed"] == 0
@@ -154,10 +167,9 @@ async def test_an_account_that_runs_dry_pays_nothing_twice(make: Make, standin: 
     shop.write(texts)
     task_id = await shop.submit(chunk_size=100)
     async with shop.worker():
-        held = await shop.ledger.until(task_id, lambda task: task.hold is Hold.PAUSED)
+        held = await shop.ledger.until(task_id, is_paused)
         standin.set(credit_tokens=None)
-        await shop.ledger.flag(task_id, Flag.RESUME)
-        ended = await shop.ledger.end_of(task_id)
+        ended = await carried_on(shop, task_id)
     assert held.reason and "quota" in held.reason
     await all_right(shop, texts)
     counted = standin.counters()
@@ -181,6 +193,17 @@ async def test_a_storm_loses_and_mixes_up_nothing(make: Make, standin: Standin) 
     await all_right(shop, texts)
     assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 1_000)
     assert sum(standin.counters()["faults"].values()) > 5
+
+
+async def test_an_answer_that_never_comes_is_not_waited_for(make: Make, standin: Standin) -> None:
+    """No longer than the lease has left; then the same texts are asked for again."""
+    standin.set(script=["hang"])
+    shop = await make(lease_seconds=2.0)
+    shop.write(numbered(10))
+    ended = await shop.end_of(await shop.submit())
+    await all_right(shop, numbered(10))
+    assert ended.state is TaskState.COMPLETED
+    assert standin.counters()["faults"] == {"hang": 1}
 
 
 async def test_the_budget_of_the_provider_is_kept(make: Make, standin: Standin) -> None:
