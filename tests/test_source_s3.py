@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +284,45 @@ async def test_keys_and_region_come_from_a_profile(
         await source.pin(KEY)
 
 
+class _Metadata(BaseHTTPRequestHandler):
+    """What an EC2 instance with a role is told, to whoever holds a token (IMDSv2)."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+    def do_PUT(self) -> None:
+        self._say(200, "a-token")
+
+    def do_GET(self) -> None:
+        if self.headers.get("x-aws-ec2-metadata-token") != "a-token":
+            self._say(401, "")
+        elif self.path.endswith("/security-credentials/"):
+            self._say(200, "the-role")
+        else:
+            expires = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            keys = {"AccessKeyId": "ROLEKEY", "SecretAccessKey": "s", "Token": "t", "Expiration": expires}
+            self._say(200, json.dumps(keys | {"Code": "Success", "Type": "AWS-HMAC"}))
+
+    def _say(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+async def test_keys_come_from_the_instances_role(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On EC2 nothing is configured: the role's keys sign every request, and are asked for once."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Metadata) as metadata:
+        threading.Thread(target=metadata.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{metadata.server_address[1]}/"
+        _only(monkeypatch, AWS_EC2_METADATA_SERVICE_ENDPOINT=url)
+        source = shelf.source(AWS_ACCESS_KEY_ID="")
+        pin = await source.pin(KEY)
+        metadata.shutdown()
+        assert await source.read(pin, 0, 10) == DATA[:10]
+    assert shelf.proxy.signed_by == ["ROLEKEY", "ROLEKEY"]
+
+
 async def test_a_profile_that_is_not_there_is_named(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mistake is in the setting, and the message names it."""
     _only(monkeypatch)
@@ -299,7 +342,9 @@ async def test_no_key_is_ever_in_a_message(shelf: Shelf) -> None:
 
 def _only(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
     """No AWS setting of whoever runs the tests, and none of their files."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    roles = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN", "AWS_EC2_METADATA_DISABLED")
+    for name in (*keys, *roles):
         monkeypatch.delenv(name, raising=False)
     nowhere: dict[str, Any] = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
     for name, value in (nowhere | environment).items():

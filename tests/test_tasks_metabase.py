@@ -15,10 +15,12 @@ from structlog.testing import capture_logs
 from rowvec import export, steer
 from rowvec.errors import InvalidRequest, NotConfigured, RowvecError, SourceChanged, WrongState
 from rowvec.estimate import estimate
+from rowvec.filestores.s3 import S3Store
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Flag, Hold, Task, TaskState
 from tests.http_service import follow, serve, uvicorn
 from tests.servers.metabase import Metabase
+from tests.servers.moto import Moto
 from tests.worker_kit import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +87,21 @@ async def test_every_row_of_a_question_lands_from_one_export(shop: Shop) -> None
     assert len(await shop.stored()) == 35
     assert shop.asked() == (1, 1)
     assert await shop.exports(task_id) == []
+
+
+async def test_an_export_may_lie_in_a_bucket(shop: Shop, moto: Moto) -> None:
+    """Then any host's worker reads it; what broke off leaves nothing there, and nothing stays at the end."""
+    bucket, s3 = moto.new_bucket(), moto.client("s3")
+    shop.machine = replace(shop.machine, files=S3Store.open(f"s3://{bucket}/own", moto.settings))
+    filler = "x" * 40_000
+    shop.metabase.ask(42, "id,text,filler\n" + "".join(f"{n},row {n},{filler}\n" for n in range(600)))
+    shop.metabase.set(gzip=False)
+    shop.metabase.suffer("close", after=23_000_000)
+    ended = await shop.end_of(await shop.submit_question(metadata_columns=["id"]))
+    assert _ended(ended) == (TaskState.COMPLETED, 600)
+    assert shop.asked() == (2, 1)
+    assert await shop.exports(ended.id) == []
+    assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
 
 async def test_a_question_without_rows_completes(shop: Shop) -> None:

@@ -30,6 +30,8 @@ class S3Source(Source):
     the pinned version whatever becomes of the object. Else it is the ETag, which every read asks for.
     """
 
+    block_bytes = 16 << 20
+
     def __init__(self, bucket: Bucket | None, kept_out: str = "") -> None:
         self._bucket = bucket
         self._kept_out = kept_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,12 +27,14 @@ class Fault:
 
 @dataclass
 class Faulty:
-    """`faults` hit the next requests, one each; `always` every later one. `seen`: method, path and Range."""
+    """`faults` hit the next requests, one each; `always` every later one. `seen`: method, path and Range;
+    `signed_by`: the AWS key's id."""
 
     url: str
     faults: list[Fault] = field(default_factory=list)
     always: Fault | None = None
     seen: list[tuple[str, str, str | None]] = field(default_factory=list)
+    signed_by: list[str] = field(default_factory=list)
 
     def next_fault(self) -> Fault | None:
         return self.faults.pop(0) if self.faults else self.always
@@ -69,6 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
         proxy: Faulty = self.server.faulty  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         proxy.seen.append((self.command, self.path, self.headers.get("range")))
+        signed = re.search(r"Credential=([^/]*)/", self.headers.get("authorization", ""))
+        proxy.signed_by.append(signed[1] if signed else "")
         fault = proxy.next_fault()
         if fault is not None and fault.status:
             return self._answer(fault.status, {}, fault.body, len(fault.body))
