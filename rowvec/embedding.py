@@ -92,13 +92,14 @@ class Job:
         except asyncio.CancelledError:
             await _cancelled(tasks)
             raise
-        error = next((failure for task in done if (failure := task.exception())), None)
-        if isinstance(error, PauseNeeded):
+        errors = [error for task in done if (error := task.exception())]
+        if not errors:
+            return
+        if isinstance(errors[0], PauseNeeded):
             self._leave(pending)
         else:
             await _cancelled(pending)
-        if error:
-            raise error
+        raise errors[0]
 
     def _leave(self, tasks: set[asyncio.Task[bool]]) -> None:
         self._under_way = tasks
@@ -125,7 +126,8 @@ class Job:
                     await turn.settle(embedding.tokens, embedding.rates)
                     return embedding
             except RateLimited:
-                continue
+                if lease.heartbeat.is_ending():
+                    raise
 
     def _requests(self) -> Iterator[tuple[int, int]]:
         """Ranges of texts that are not there yet and fit one request each."""

@@ -121,9 +121,7 @@ class _Sample:
         rows, described = await read_and_describe(machine, spec, Chunk("", run.plan))
         self.seconds += perf_counter() - started
         texts = [text for entry in described.entries for text in entry.passages]
-        embedder = machine.embedder
-        count = embedder.count_tokens if embedder.counts_exactly else embedder.estimate_tokens
-        tokens = await asyncio.to_thread(count, texts)
+        tokens = await asyncio.to_thread(_tokens, machine.embedder, texts)
         rejected = sum(note.outcome == "rejected" for note in described.notes)
         self.runs.append(
             _Seen(
@@ -131,7 +129,7 @@ class _Sample:
                 len(described.entries), len(texts), sum(tokens), rejected, described.filtered,
             )
         )  # fmt: skip
-        self._set_aside(texts, tokens, embedder)
+        self._set_aside(texts, tokens, machine.embedder)
 
     def _set_aside(self, texts: Sequence[str], tokens: Sequence[int], embedder: Embedder) -> None:
         """Keep what fits one request, to time it."""
@@ -169,6 +167,11 @@ class _Sample:
         unseen = max(0.0, 1 - self.looked_at / self.rows)
         error = math.sqrt(unseen * squares * count / max(count - 1, 1)) * whole / weighed
         return ratio * whole, error
+
+
+def _tokens(embedder: Embedder, texts: Sequence[str]) -> list[int]:
+    """What each text will be billed: a bound that is only safe would make it dear."""
+    return (embedder.count_tokens if embedder.counts_exactly else embedder.estimate_tokens)(texts)
 
 
 async def _conclude(machine: Machine, spec: TaskSpec, found: Survey, seen: _Sample) -> Estimate:

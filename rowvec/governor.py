@@ -23,6 +23,12 @@ REQUEST_SECONDS = 0.5
 MOST_SECONDS = 2.0
 """The same where requests are scarce. More than a provider's bucket holds would never get through."""
 
+FEW_TOKENS = 2_000
+"""A request is not made of fewer than these, unless they take MOST_SECONDS."""
+
+LEAST_PAUSE = 0.01
+"""Who is told to wait for nothing does not spin."""
+
 
 @dataclass(slots=True)
 class Turn:
@@ -81,7 +87,8 @@ class Governor:
             raise
         except RateLimited as error:
             await self._budget.correct(-turn.booked)
-            await self._budget.pause(error.retry_after or DEFAULT_PAUSE)
+            asked = DEFAULT_PAUSE if error.retry_after is None else error.retry_after
+            await self._budget.pause(max(asked, LEAST_PAUSE))
             raise
         except PauseNeeded as error:
             self._refuse(error)
@@ -130,9 +137,10 @@ class Governor:
         rates = self._budget.rates
         if rates.tokens_per_minute is None:
             return FIRST_TOKENS if self._learns and not self._sure else None
+        rate = rates.tokens_per_minute / 60
         scarce = 2 / rates.requests_per_second if rates.requests_per_second else 0.0
-        seconds = min(MOST_SECONDS, max(REQUEST_SECONDS, scarce))
-        return max(1, int(rates.tokens_per_minute / 60 * seconds))
+        seconds = min(MOST_SECONDS, max(REQUEST_SECONDS, scarce, FEW_TOKENS / rate))
+        return max(1, round(rate * seconds))
 
     def least_seconds(self, requests: float, tokens: float) -> float | None:
         """How long so many requests and tokens take at these rates; None without a limit."""

@@ -162,6 +162,17 @@ async def test_what_is_no_answer_is_asked_again(
     assert np.array_equal((await embedder.embed(["a"])).vectors[0], vector(SMALL, 1536, "a"))
 
 
+@pytest.mark.parametrize("fault", ["hang", "billed-hang"])
+async def test_silence_ends(
+    embedder: OpenAIEmbedder, standin: Standin, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes a request and never answers is weather."""
+    monkeypatch.setattr("rowvec.embedders.openai.client.READ_SECONDS", 0.2)
+    standin.set(script=[fault])
+    error = await fails(embedder)
+    assert type(error) is Unavailable and "does not answer in time" in error.message
+
+
 async def test_a_server_that_is_not_there(settings: dict[str, str]) -> None:
     """Weather, too: it may come up."""
     with listen(0) as taken:
