@@ -15,6 +15,8 @@ class Embedder(ABC):
     `price` is in dollars per million tokens. `rates` are what the account is held to from the start;
     `tells_rates` says that answers may bring others (`Embedding.rates`). `counts_exactly` says that
     `count_tokens` gives what is paid for, so that an estimate of the costs need not guess.
+    `in_flight` is how many chunks are worth having under way for its sake: where it computes in this
+    process one is read and one stored meanwhile, a network hides more.
     """
 
     model: str
@@ -26,6 +28,7 @@ class Embedder(ABC):
     rates: Rates = Rates()
     tells_rates: bool = False
     counts_exactly: bool = True
+    in_flight: int = 3
 
     @classmethod
     @abstractmethod
