@@ -54,7 +54,7 @@ class PineconeStore(VectorStore):
     max_batch = MOST_RECORDS
     max_batch_bytes = MOST_REQUEST_BYTES
     max_metadata_bytes = MOST_METADATA
-    in_flight = 8
+    in_flight = 16
 
     def __init__(self, access: Access) -> None:
         self._connection = Connection(access)
