@@ -15,6 +15,8 @@ from tests.worker_kit import Workshop
 pytestmark = pytest.mark.anyio
 
 EXPECTED_AT_ONCE = 4
+LINGER = 0.05
+"""Seconds in which one more would come in, if it might."""
 
 
 class Crowded(MemoryStore):
@@ -34,6 +36,7 @@ class Crowded(MemoryStore):
         if self.inside == EXPECTED_AT_ONCE:
             self.full.set()
         await self.full.wait()
+        await asyncio.sleep(LINGER)
         await super().upsert(namespace, batch)
         self.inside -= 1
 
