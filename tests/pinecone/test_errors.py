@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -60,6 +61,22 @@ async def test_too_fast_is_told_with_the_time_to_wait(store: PineconeStore, stan
             await store.upsert("ns", batch([f"id-{n}"]))
     assert refusal.value.retry_after is not None
     assert 0 < refusal.value.retry_after <= 2
+
+
+async def test_all_writers_of_a_namespace_wait_together(store: PineconeStore, standin: Standin) -> None:
+    """After a 429 nothing more is sent there until its time is over; other namespaces go on."""
+    await store.prepare("ns", 8)
+    standin.set(unlimited=False, rates={"upsert": 0.4})
+    await store.upsert("ns", batch(["a"]))
+    with pytest.raises(RateLimited):
+        await store.upsert("ns", batch(["b"]))
+    standin.set(unlimited=True)
+    waiting = [asyncio.create_task(store.upsert("ns", batch([id_]))) for id_ in "cde"]
+    await store.upsert("other", batch(["f"]))
+    assert standin.counters()["upsert"] == 3
+    assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    assert await ids_in(store) == ["a", "c", "d", "e"]
 
 
 async def test_reading_too_fast(store: PineconeStore, standin: Standin) -> None:

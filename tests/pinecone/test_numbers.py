@@ -26,6 +26,14 @@ def test_json_gives_every_float32_back(vectors: Floats) -> None:
     assert read.tobytes() == vectors.tobytes()
 
 
+def test_floats_of_every_magnitude_come_back() -> None:
+    """So do a hundred thousand with bits drawn by chance."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint32)
+    drawn = bits.view(np.float32)
+    vectors = drawn[np.isfinite(drawn)][None, :]
+    assert np.array(json.loads(as_json(vectors)[0]), np.float32).tobytes() == vectors.tobytes()
+
+
 USUAL = st.floats(width=32, min_value=-(2**29), max_value=2**29).filter(lambda x: x == 0 or abs(x) >= 1e-14)
 
 

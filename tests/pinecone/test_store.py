@@ -181,6 +181,14 @@ async def test_sizes_are_never_below_what_is_sent(store: PineconeStore, standin:
     assert sum(store.sizes(whole)) >= standin.counters()["upsert bytes"]
 
 
+async def test_sizes_count_what_is_ours_too(store: PineconeStore, standin: Standin) -> None:
+    """Without texts and metadata there are still the stamps, and the message around them."""
+    await store.prepare("ns", DIMENSION)
+    bare = batch(numbered(10), texts=[""] * 10, metadata=[{}] * 10)
+    await store.upsert("ns", bare)
+    assert sum(store.sizes(bare)) >= standin.counters()["upsert bytes"]
+
+
 async def test_a_column_named_like_a_field_that_is_searched_as_text(
     open_store: Open, standin: Standin
 ) -> None:

@@ -184,7 +184,7 @@ async def test_an_only_task_of_a_namespace_is_settled_without_reading_it(
     shop = make_shop()
     shop.write([f"text of row {n}." for n in range(100)])
     await shop.end_of(await shop.submit())
-    assert standin.counters()["fetch"] == 1
+    assert standin.counters()["fetch records"] < 10
 
 
 async def test_the_vectors_of_a_task_are_removed(

@@ -249,7 +249,7 @@ def test_rates_are_those_of_pinecone(standin: Standin) -> None:
 
 def test_writes_are_seen_later_in_their_order(standin: Standin) -> None:
     """Reads say how far they see; a write's number is not reached before the write is seen."""
-    standin.set(visible_after=0.2)
+    standin.set(visible_after=0.2, unlimited=True)
     body = json.dumps({"vectors": [vector("a")], "namespace": "ns"}).encode()
     _, _, headers = post(standin, "/vectors/upsert", body)
     assert headers["x-pinecone-request-lsn"] == "1"

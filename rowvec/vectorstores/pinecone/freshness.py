@@ -6,6 +6,7 @@ Every write of a namespace has a log sequence number, and reads say how far they
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from rowvec.errors import Unavailable
@@ -24,6 +25,7 @@ class Freshness:
     def __init__(self) -> None:
         self._written: dict[str, int] = {}
         self._seen: dict[str, int] = {}
+        self._probing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def wrote(self, namespace: str, number: int | None) -> None:
         """A write landed under this number; None: Pinecone did not say."""
@@ -31,13 +33,16 @@ class Freshness:
             self._written[namespace] = max(number, self._written.get(namespace, 0))
 
     async def catch_up(self, namespace: str, probe: Read) -> None:
-        """Return when reads see all that `wrote` was told of. `probe` is a read that says how far it sees.
+        """Return when reads see all that `wrote` was told of. `probe` is a read that says how far it sees;
+        however many callers wait, one at a time asks.
 
         Raises Unavailable when they do not within PATIENCE. A probe that says nothing ends the waiting.
         """
         wanted = self._written.get(namespace, 0)
         if self._seen.get(namespace, 0) < wanted:
-            await self._until(namespace, wanted, probe)
+            async with self._probing[namespace]:
+                if self._seen.get(namespace, 0) < wanted:
+                    await self._until(namespace, wanted, probe)
 
     async def read(self, namespace: str, probe: Read, read: Read) -> Page:
         """What `read` gives once it sees all that was written before this call."""

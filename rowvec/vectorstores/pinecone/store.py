@@ -33,6 +33,7 @@ from rowvec.vectorstores.pinecone.plane import (
     Kept,
     Page,
 )
+from rowvec.vectorstores.pinecone.quiet import Quiet
 
 UPSERTS_AT_ONCE = 8
 READS_AT_ONCE = 4
@@ -53,10 +54,12 @@ class PineconeStore(VectorStore):
     max_batch = MOST_RECORDS
     max_batch_bytes = MOST_REQUEST_BYTES
     max_metadata_bytes = MOST_METADATA
+    in_flight = 16
 
     def __init__(self, access: Access) -> None:
         self._connection = Connection(access)
         self._fresh = Freshness()
+        self._quiet = Quiet()
         self._upserting = asyncio.Semaphore(UPSERTS_AT_ONCE)
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
@@ -82,7 +85,7 @@ class PineconeStore(VectorStore):
         index, plane = await self._connection.open()
         index.require(batch.vectors.shape[1])
         _require_fit(batch)
-        async with self._upserting:
+        async with self._upserting, self._quiet.kept(namespace):
             number = await plane.upsert(namespace, batch, of_batch(batch, index.schema))
         self._fresh.wrote(namespace, number)
 
@@ -156,11 +159,16 @@ class PineconeStore(VectorStore):
         await self._connection.close()
 
     async def _probe(self, namespace: str) -> Callable[[], Awaitable[Page]]:
-        """A small search, for of all reads searches surely say how far they see."""
+        """A read that says how far it sees: a fetch of nothing, where fetches say, else a small search."""
         index, plane = await self._connection.open()
         unit = np.zeros(index.dimension, np.float32)
         unit[0] = 1.0
-        return lambda: plane.nearest(namespace, unit, 1, fields=False)
+
+        async def probe() -> Page:
+            page = await plane.fetch(namespace, [_MARK])
+            return page if page.seen is not None else await plane.nearest(namespace, unit, 1, fields=False)
+
+        return probe
 
     async def _read(self, namespace: str, read: Callable[[], Awaitable[Page]]) -> Page:
         return await self._fresh.read(namespace, await self._probe(namespace), read)
