@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from app.api.status import WithChildren
 from rowvec.errors import RequestRefused, TaskFailed
 from rowvec.intake import TaskRequest, submit
-from rowvec.manifest import read_merged
+from rowvec.manifest import Manifest
 from rowvec.model import Chunk, Counts, Task, TaskState
 from rowvec.rejected import decode, done_chunks, doubles_name, notes_of, rejections
 from rowvec.repair import repair_table, unguarded
@@ -151,9 +151,13 @@ async def assert_stored(bench: Bench, task: Task, chunks: Sequence[Chunk], end: 
 
 async def of_manifests(bench: Bench, chunks: Sequence[Chunk]) -> dict[str, int]:
     """Row numbers by vector id; of a doubled id the manifest of the later chunk holds."""
+    files = bench.machine.files
+    manifests = [
+        Manifest.decode(await files.read(chunk.files.manifest)) for chunk in chunks if chunk.files.manifest
+    ]
     return {
         vector_id: number
-        async for some in read_merged(bench.machine.files, chunks)
+        for some in manifests
         for row_id, number, passages in zip(some.ids, some.row_numbers, some.passages, strict=True)
         for vector_id in vector_ids(row_id, passages)
     }

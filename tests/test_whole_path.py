@@ -30,6 +30,7 @@ from rowvec.machine import Limits, Machine
 from rowvec.model import Task, WorkerInfo
 from rowvec.planning import run_plan
 from rowvec.reader import read_chunk
+from rowvec.sources.base import Source
 from rowvec.spool import opened
 from rowvec.vectorstores.memory import MemoryStore
 from tests.test_records import NO_LIMIT, Slow
@@ -223,7 +224,7 @@ async def test_reading_chunk_by_chunk_from_the_door_on_is_reading_the_whole(
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(intake, "SAMPLE_BYTES", beginning)
         patch.setattr(spool, "READ_BYTES", block)
-        patch.setattr(planner, "READ_BYTES", block)
+        patch.setattr(Source, "block_bytes", block)
         patch.setattr(planner, "FRAME_BYTES", max(1, block // 2))
         patch.setattr(planner, "MAX_CHUNK_BYTES", chunk_bytes)
         folder = Path(name)

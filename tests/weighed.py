@@ -15,7 +15,7 @@ from typing import Any
 
 from rowvec.intake import TaskRequest, submit
 from rowvec.machine import Limits, Machine
-from rowvec.manifest import read_merged
+from rowvec.manifest import read_merged, written
 from rowvec.model import Task
 from rowvec.rejected import done_chunks, rejections
 from rowvec.worker import Worker
@@ -45,8 +45,8 @@ async def ended(machine: Machine, wish: TaskRequest) -> Task:
 
 async def outcome(machine: Machine, task: Task) -> dict[str, Any]:
     """What the task came to: the account, the rows that landed, and those that did not."""
-    chunks = [chunk async for chunk in done_chunks(machine.ledger, task.id)]
-    landed = [row async for some in read_merged(machine.files, chunks) for row in some.row_numbers]
+    manifests = await written(done_chunks(machine.ledger, task.id))
+    landed = [row async for some in read_merged(machine.files, manifests) for row in some.row_numbers]
     notes = [note async for note in rejections(machine, task.id)]
     return {
         "state": task.state,
