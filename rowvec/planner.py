@@ -15,6 +15,7 @@ from rowvec.sources.base import Source
 
 FRAME_BYTES = 1 << 20  # bounds the offsets held at once where every record is a byte long
 MAX_CHUNK_BYTES = 8 << 20
+MAX_CHUNK_CELLS = 250_000  # a cell is an object, so many short ones take far more memory than their bytes
 
 
 async def plan(
@@ -22,9 +23,9 @@ async def plan(
 ) -> AsyncGenerator[PlannedChunk | Totals]:
     """Yields the chunks in order, numbered from 0, and last of all the Totals of the whole source.
 
-    A chunk holds at most `spec.chunk_size` rows and, unless it is a single one, MAX_CHUNK_BYTES. Blank
-    lines between chunks are in none. With `resume`, the last chunk that is already known, the source is
-    still scanned from its start (the totals need it), but only what follows it is yielded.
+    A chunk holds at most `spec.chunk_size` rows and, unless it is a single one, MAX_CHUNK_BYTES and
+    MAX_CHUNK_CELLS. Blank lines between chunks are in none. With `resume`, the last chunk that is already
+    known, the source is still scanned from its start (the totals need it), but only what follows is yielded.
     Raises what Source.read raises, and SourceChanged where `resume` does not fit the source.
     """
     scan = _Scan(spec, resume)
@@ -61,7 +62,8 @@ class _Scan:
     def __init__(self, spec: TaskSpec, resume: PlannedChunk | None) -> None:
         dialect, limit = spec.dialect, spec.max_record_bytes
         self._framer = Framer(dialect.delimiter.encode(), limit, spec.data_start, spec.data_line)
-        self._cutter = _Cutter(spec.chunk_size, resume)
+        most_rows = max(1, MAX_CHUNK_CELLS // max(1, len(spec.header)))
+        self._cutter = _Cutter(min(spec.chunk_size, most_rows), resume)
         self._size = spec.source.size
         self._blank_lines = 0
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
 from rowvec.errors import SourceChanged
+from rowvec.fields import count_fields
 from rowvec.model import PlannedChunk, Rejection, TaskSpec
 from rowvec.records import Fault, Frames, frame, parse
 from rowvec.sources.base import Source
 
 CONTENT_BYTES = 64 << 10
+_MANY_FIELDS = 1 << 18  # from here on they are counted before any of them is made into an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,11 @@ class _Reading:
         self._chunk = chunk
         self._spec = spec
         self._width = len(spec.header)
+        self._delimiter = spec.dialect.delimiter.encode()
 
     def all_at_once(self) -> ChunkRows | None:
         """All rows by one csv reader, None where a record needs a look of its own."""
-        if self._frames.bad or b"\0" in self._data:
+        if self._frames.bad or b"\0" in self._data or self._data.count(self._delimiter) > _MANY_FIELDS:
             return None
         try:
             rows = [row for row in self._csv(self._data.decode("utf-8")) if row]
@@ -157,15 +160,19 @@ class _Reading:
         if fault := self._frames.bad.get(index):
             raise _NoRow(fault, self._reason(fault, record))
         text = self._decoded(index, record)
+        if record.count(self._delimiter) > _MANY_FIELDS:
+            self._check_width(count_fields(record, self._delimiter))
         try:
             rows = list(self._csv(text))
         except csv.Error as error:
             raise _NoRow("unreadable-record", f"the record cannot be parsed: {error}") from error
-        row = rows[0]
-        if len(row) != self._width:
-            code = "too-few-fields" if len(row) < self._width else "too-many-fields"
-            raise _NoRow(code, f"{self._width} fields are expected, as in the header; {len(row)} were found")
-        return row
+        self._check_width(len(rows[0]))
+        return rows[0]
+
+    def _check_width(self, found: int) -> None:
+        if found != self._width:
+            code = "too-few-fields" if found < self._width else "too-many-fields"
+            raise _NoRow(code, f"{self._width} fields are expected, as in the header; {found} were found")
 
     def _record(self, index: int) -> bytes:
         offset = self._chunk.start

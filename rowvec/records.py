@@ -14,7 +14,6 @@ are bad, and why, follows from the record's own bytes; so chunks read alone give
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowvec.exact import LINE_END, ExactScan, Verdict
+from rowvec.fields import lines_of
 
 Offsets = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -75,7 +75,7 @@ def parse(text: str, delimiter: str, max_field: int) -> Iterator[list[str]]:
     """
     if csv.field_size_limit() < max_field:
         csv.field_size_limit(max_field)
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    return csv.reader(lines_of(text), delimiter=delimiter, strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,3 +170,13 @@ async def test_a_chunk_is_filled_to_its_limit(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(planner, "MAX_CHUNK_BYTES", 8)
     chunks, _ = await planned(b"1,2\n" * 5, chunk_size=100)
     assert [chunk.rows for chunk in chunks] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(("cells", "rows"), [(5, [2, 2, 1]), (4, [2, 2, 1]), (1, [1] * 5), (100, [5])])
+async def test_a_wide_table_has_fewer_rows_a_chunk(
+    monkeypatch: pytest.MonkeyPatch, cells: int, rows: list[int]
+) -> None:
+    """A chunk has no more cells, by the header's width, than are allowed, and at least one row."""
+    monkeypatch.setattr(planner, "MAX_CHUNK_CELLS", cells)
+    chunks, _ = await planned(b"1,2\n" * 5, chunk_size=100)
+    assert [chunk.rows for chunk in chunks] == rows

@@ -86,6 +86,18 @@ async def test_fields_longer_than_the_csv_module_likes() -> None:
     assert len(read(b'1,"' + b"x" * 300_000 + b'"\n').rows[0][1]) == 300_000
 
 
+@pytest.mark.parametrize("record", [b"1,2,3", b"1", b'"1,1",2', b'"1,1","2,2"', b'"1,1",2,"3"', b"1,2"])
+async def test_where_there_are_many_fields_they_are_counted_first(
+    monkeypatch: pytest.MonkeyPatch, record: bytes
+) -> None:
+    """What comes of a record is the same, whether its fields were made or counted."""
+    data = b"1,2\n" + record + b"\n3,4\n"
+    made = read(data)
+    monkeypatch.setattr(reader, "_MANY_FIELDS", 0)
+    counted = read(data)
+    assert (counted.rows, counted.rejections) == (made.rows, made.rejections)
+
+
 async def test_an_oversized_record_is_not_read_whole() -> None:
     """Of a record beyond the limit only its first 64 KiB are read, and its whole size is told."""
     data = b"x" * 1_000_000 + b"\n"
