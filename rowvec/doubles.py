@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowvec.filestores.base import FileStore
-from rowvec.manifest import Manifest, decode_hashes, id_hashes
-from rowvec.model import Chunk
+from rowvec.manifest import Manifest, Written, decode_hashes, id_hashes
 
 PARTITION = 500_000
-"""Rows whose hashes are held at once: what bounds the memory of settling."""
+"""Rows whose hashes are held at once, and"""
+RESOLVED = 50_000
+"""doubled ids that are: what bounds the memory of settling."""
+SPILL_BYTES = 1 << 15
 
 Hashes = NDArray[np.uint64]
 
@@ -43,45 +48,72 @@ class Double:
         return self.places[:-1]
 
 
-async def find_doubles(files: FileStore, chunks: list[Chunk], rows: int) -> AsyncIterator[list[Double]]:
-    """Doubled ids of these chunks, a list for each partition of the hashes."""
-    written = [chunk for chunk in chunks if chunk.files.manifest]
-    parts = max(1, -(-rows // PARTITION))
-    for part in range(parts):
-        doubled = await _doubled_hashes(files, written, part, parts)
-        if len(doubled):
-            yield await _resolve(files, written, doubled)
+async def find_doubles(
+    files: FileStore, manifests: Sequence[Written], rows: int
+) -> AsyncIterator[list[Double]]:
+    """Doubled ids of these chunks, some at a time; `rows` says about how many rows they hold.
+
+    Each manifest is read once, and once more for every RESOLVED doubles, however many rows there are.
+    """
+    with TemporaryDirectory(prefix="doubles-") as folder:
+        parts = _Parts(Path(folder), max(1, -(-rows // PARTITION)))
+        for manifest in manifests:
+            parts.add(decode_hashes(await files.read(manifest.file)))
+        gathered = _gathered(parts.doubled())
+        while (doubled := await asyncio.to_thread(next, gathered, None)) is not None:
+            yield await _resolve(files, manifests, doubled)
 
 
-async def _doubled_hashes(files: FileStore, chunks: list[Chunk], part: int, parts: int) -> Hashes:
-    pieces = [_of_part(decode_hashes(await _read(files, chunk)), part, parts) for chunk in chunks]
-    if not pieces:
-        return np.empty(0, np.uint64)
-    hashes, counts = np.unique(np.concatenate(pieces), return_counts=True)
-    return hashes[counts > 1]
+class _Parts:
+    """Hashes parted by their value, each part in a file of its own until it is looked at."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._count = count
+        self._paths = [folder / str(part) for part in range(count)]
+        self._files = [path.open("wb", SPILL_BYTES) for path in self._paths]
+
+    def add(self, hashes: Hashes) -> None:
+        part_of = hashes % np.uint64(self._count)
+        order = np.argsort(part_of, kind="stable")
+        borders = np.searchsorted(part_of[order], np.arange(1, self._count, dtype=np.uint64))
+        for file, part in zip(self._files, np.split(hashes[order], borders), strict=True):
+            file.write(part.tobytes())
+
+    def doubled(self) -> Iterator[Hashes]:
+        """Of each part the hashes that came more than once."""
+        for file, path in zip(self._files, self._paths, strict=True):
+            file.close()
+            hashes = np.fromfile(path, np.uint64)
+            path.unlink()
+            hashes.sort()
+            yield np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
 
 
-def _of_part(hashes: Hashes, part: int, parts: int) -> Hashes:
-    return hashes if parts == 1 else hashes[hashes % np.uint64(parts) == part]
+def _gathered(parts: Iterable[Hashes]) -> Iterator[Hashes]:
+    """The same hashes in as few arrays as there may be of about RESOLVED."""
+    gathered = np.empty(0, np.uint64)
+    for part in parts:
+        gathered = np.concatenate((gathered, part))
+        while len(gathered) >= RESOLVED:
+            yield gathered[:RESOLVED]
+            gathered = gathered[RESOLVED:]
+    if len(gathered):
+        yield gathered
 
 
-async def _resolve(files: FileStore, chunks: Iterable[Chunk], doubled: Hashes) -> list[Double]:
+async def _resolve(files: FileStore, manifests: Iterable[Written], doubled: Hashes) -> list[Double]:
     """The ids behind the hashes; two ids that merely share a hash are no double."""
     places: dict[str, list[Place]] = {}
-    for chunk in chunks:
-        data = await _read(files, chunk)
+    for written in manifests:
+        data = await files.read(written.file)
         if not np.isin(decode_hashes(data), doubled).any():
             continue
         manifest = Manifest.decode(data)
         for at in np.flatnonzero(np.isin(id_hashes(manifest.ids), doubled)).tolist():
-            place = Place(manifest.row_numbers[at], chunk.plan.number, manifest.passages[at])
+            place = Place(manifest.row_numbers[at], written.chunk, manifest.passages[at])
             places.setdefault(manifest.ids[at], []).append(place)
     return [
         Double(row_id, tuple(sorted(found, key=lambda place: place.row_number)))
         for row_id, found in places.items()
         if len(found) > 1
     ]
-
-
-async def _read(files: FileStore, chunk: Chunk) -> bytes:
-    return await files.read(str(chunk.files.manifest))

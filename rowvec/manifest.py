@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -54,18 +54,32 @@ class Manifest:
 
     @staticmethod
     def decode(data: bytes) -> Manifest:
-        columns = pq.read_table(BytesIO(data)).to_pydict()
+        columns = _read(data, None).to_pydict()
         return Manifest(columns["id"], columns["row_number"], columns["content_hash"], columns["passages"])
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where the manifest of one chunk is: all that is held of each chunk of a large task."""
+
+    chunk: int
+    file: str
+
+
+async def written(chunks: AsyncIterable[Chunk]) -> list[Written]:
+    """The manifests of those chunks that have one."""
+    return [
+        Written(chunk.plan.number, chunk.files.manifest) async for chunk in chunks if chunk.files.manifest
+    ]
+
+
 async def read_merged(
-    files: FileStore, chunks: Iterable[Chunk], rows: int = 10_000
+    files: FileStore, manifests: Iterable[Written], rows: int = 10_000
 ) -> AsyncIterator[Manifest]:
-    """The manifests of these chunks in order, several joined up to about so many rows each."""
+    """The manifests in order, several joined up to about so many rows each."""
     joined = Manifest([], [], [], [])
-    for chunk in chunks:
-        if chunk.files.manifest:
-            joined += Manifest.decode(await files.read(chunk.files.manifest))
+    for manifest in manifests:
+        joined += Manifest.decode(await files.read(manifest.file))
         if len(joined.ids) >= rows:
             yield joined
             joined = Manifest([], [], [], [])
@@ -75,8 +89,14 @@ async def read_merged(
 
 def decode_hashes(data: bytes) -> NDArray[np.uint64]:
     """Only the 64-bit hashes of the ids: what finding doubles needs."""
-    hashes: NDArray[np.uint64] = pq.read_table(BytesIO(data), columns=["id_hash"])["id_hash"].to_numpy()
+    hashes: NDArray[np.uint64] = _read(data, ["id_hash"])["id_hash"].to_numpy()
     return hashes
+
+
+def _read(data: bytes, columns: list[str] | None) -> pa.Table:
+    """Without the threads and the dataset engine of `read_table`, which cost more than a small file."""
+    with pq.ParquetFile(BytesIO(data)) as file:
+        return file.read(columns, use_threads=False)
 
 
 def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:

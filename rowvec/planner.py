@@ -13,8 +13,7 @@ from rowvec.model import PlannedChunk, TaskSpec, Totals
 from rowvec.records import Framer, Frames
 from rowvec.sources.base import Source
 
-READ_BYTES = 4 << 20
-FRAME_BYTES = 2 << 20  # bounds the offsets held at once where every record is a byte long
+FRAME_BYTES = 1 << 20  # bounds the offsets held at once where every record is a byte long
 MAX_CHUNK_BYTES = 8 << 20
 
 
@@ -44,10 +43,10 @@ async def _blocks(source: Source, spec: TaskSpec) -> AsyncGenerator[tuple[bytes,
     ahead: asyncio.Task[bytes] | None = None
     try:
         while start < pin.size:
-            end = min(start + READ_BYTES, pin.size)
+            end = min(start + source.block_bytes, pin.size)
             block = await (ahead or source.read(pin, start, end))
             start = end
-            following = min(start + READ_BYTES, pin.size)
+            following = min(start + source.block_bytes, pin.size)
             ahead = asyncio.ensure_future(source.read(pin, start, following)) if start < pin.size else None
             yield block, start == pin.size
     finally:

@@ -28,7 +28,7 @@ Offsets = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 _LF, _CR, _QUOTE = 10, 13, 34
-_SHORT_STRETCH, _SMALL_WINDOW, _LARGE_WINDOW = 1 << 12, 1 << 16, 1 << 18
+_SHORT_STRETCH, _SMALL_WINDOW, _LARGE_WINDOW = 1 << 12, 1 << 16, 1 << 19
 
 
 class Fault(StrEnum):

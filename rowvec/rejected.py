@@ -11,6 +11,9 @@ from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.model import Chunk, ChunkState, Rejection
 
+PAGE = 250
+"""Chunks asked of the ledger at a time."""
+
 
 def encode(notes: Iterable[Rejection]) -> bytes:
     return "".join(json.dumps(asdict(note), ensure_ascii=True) + "\n" for note in notes).encode()
@@ -69,7 +72,7 @@ async def grouped(notes: AsyncIterator[Rejection]) -> list[Group]:
 async def done_chunks(ledger: Ledger, task_id: str) -> AsyncIterator[Chunk]:
     """All finished chunks of a task by number, read in pages."""
     after = -1
-    while page := await ledger.chunks(task_id, after=after, state=ChunkState.DONE):
+    while page := await ledger.chunks(task_id, PAGE, after, ChunkState.DONE):
         for chunk in page:
             yield chunk
         after = page[-1].plan.number

@@ -12,8 +12,8 @@ from rowvec.errors import TaskFailed, UnknownTask
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
-from rowvec.manifest import read_merged
-from rowvec.model import Chunk, Rejection, Stamp, Task
+from rowvec.manifest import Written, read_merged, written
+from rowvec.model import Rejection, Stamp, Task
 from rowvec.pipeline import embed_and_store, read_and_describe
 from rowvec.rejected import done_chunks, doubles_name, encode
 from rowvec.spool import drop_copy
@@ -36,28 +36,26 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed.
     """
     task, fence = lease.claim.task, lease.claim.fence
-    chunks = [chunk async for chunk in done_chunks(machine.ledger, task.id)]
+    manifests = await written(done_chunks(machine.ledger, task.id))
     settlement = Settlement()
-    async for doubles in find_doubles(machine.files, chunks, task.counts.upserted):
+    async for doubles in find_doubles(machine.files, manifests, task.counts.upserted):
         for batch in _batched(doubles):
-            await _settle_doubles(machine, lease, chunks, batch)
+            await _settle_doubles(machine, lease, batch)
         _list_losers(doubles, settlement)
     if await _shares_its_namespace(machine, task, settlement):
-        await _drop_old_passages(machine, lease, chunks)
+        await _drop_old_passages(machine, lease, manifests)
     losers = sorted(settlement.losers, key=lambda note: note.row)
     await machine.files.write(doubles_name(task.id), encode(losers))
     await machine.ledger.settled(task.id, fence, len(losers), settlement.passages)
     await drop_copy(machine, task)
 
 
-async def _settle_doubles(
-    machine: Machine, lease: Lease, chunks: Sequence[Chunk], doubles: Sequence[Double]
-) -> None:
+async def _settle_doubles(machine: Machine, lease: Lease, doubles: Sequence[Double]) -> None:
     """Make each winner the one that is stored, and take out what its losers left."""
     task = lease.claim.task
     stored = await _stamps(machine, task, [double.row_id for double in doubles])
     wanted = [double for double in doubles if not _in_place(double, task.id, stored[double.row_id])]
-    await _write_again(machine, lease, chunks, wanted)
+    await _write_again(machine, lease, wanted)
     if wanted:
         stored |= await _stamps(machine, task, [double.row_id for double in wanted])
     left = [
@@ -83,16 +81,14 @@ def _in_place(double: Double, task_id: str, stored: Sequence[Stamp]) -> bool:
     return True
 
 
-async def _write_again(
-    machine: Machine, lease: Lease, chunks: Sequence[Chunk], doubles: Sequence[Double]
-) -> None:
+async def _write_again(machine: Machine, lease: Lease, doubles: Sequence[Double]) -> None:
     task = lease.claim.task
-    by_number = {chunk.plan.number: chunk for chunk in chunks}
     rows: dict[int, set[int]] = defaultdict(set)
     for double in doubles:
         rows[double.winner.chunk].add(double.winner.row_number)
     for number, wanted in rows.items():
-        _, described = await read_and_describe(machine, task.spec, by_number[number])
+        [chunk] = await machine.ledger.chunks(task.id, limit=1, after=number - 1)
+        _, described = await read_and_describe(machine, task.spec, chunk)
         entries = [entry for entry in described.entries if entry.number in wanted]
         embedded, stored = await embed_and_store(machine, task.id, task.spec, entries, lease)
         refused = embedded.refused | stored.refused
@@ -110,11 +106,11 @@ async def _shares_its_namespace(machine: Machine, task: Task, settlement: Settle
     return await machine.store.count(task.spec.namespace) != own
 
 
-async def _drop_old_passages(machine: Machine, lease: Lease, chunks: Sequence[Chunk]) -> None:
+async def _drop_old_passages(machine: Machine, lease: Lease, manifests: Sequence[Written]) -> None:
     """A row that shrank or grew since an earlier task loses the vectors it no longer has."""
     task = lease.claim.task
     earlier = _Earlier(machine.ledger, task)
-    async for manifest in read_merged(machine.files, chunks):
+    async for manifest in read_merged(machine.files, manifests):
         shapes = dict(zip(manifest.ids, manifest.passages, strict=True))
         stored = await machine.store.stamps(task.spec.namespace, manifest.ids)
         old = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rowvec.doubles import find_doubles
 from rowvec.errors import WrongState
 from rowvec.machine import Machine
-from rowvec.manifest import Manifest, read_merged
+from rowvec.manifest import Manifest, read_merged, written
 from rowvec.model import Stamp, TaskState
 from rowvec.rejected import done_chunks
 from rowvec.storing import vector_ids
@@ -41,12 +41,12 @@ async def verify(machine: Machine, task_id: str) -> Verification:
     task = await machine.ledger.task(task_id)
     if not task.state.ended:
         raise WrongState(f"Task {task_id} is still {task.state}; verify it when it has ended.")
-    chunks = [chunk async for chunk in done_chunks(machine.ledger, task_id)]
+    manifests = await written(done_chunks(machine.ledger, task_id))
     losers: set[int] = set()
-    async for doubles in find_doubles(machine.files, chunks, task.counts.upserted):
+    async for doubles in find_doubles(machine.files, manifests, task.counts.upserted):
         losers.update(place.row_number for double in doubles for place in double.losers)
     audit = _Audit(task_id, task.state is TaskState.COMPLETED, losers, Verification())
-    async for manifest in read_merged(machine.files, chunks):
+    async for manifest in read_merged(machine.files, manifests):
         audit.compare(manifest, await machine.store.stamps(task.spec.namespace, manifest.ids))
     return audit.result
 

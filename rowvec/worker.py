@@ -35,7 +35,8 @@ def allowance(task: Task) -> int:
 
 
 class Worker:
-    """One process's share of the work. `slots` pieces run at once, so that waits overlap.
+    """One process's share of the work. `slots` pieces run at once, so that waits overlap; more than
+    the machine's parts can use would only cost memory.
 
     `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
     stopping one lets its pieces end before it hands them back.
@@ -44,13 +45,13 @@ class Worker:
     def __init__(
         self,
         machine: Machine,
-        slots: int = 16,
+        slots: int | None = None,
         poll: float = 0.25,
         grace: float = 20.0,
         retry: RetryPolicy | None = None,
     ) -> None:
         self._machine = machine
-        self._slots = slots
+        self._slots = slots or max(machine.embedder.in_flight, machine.store.in_flight)
         self._poll = poll
         self._grace = grace
         self._retry = retry or RetryPolicy()

@@ -68,7 +68,7 @@ async def test_chunks_hold_every_record_once(
     """Whatever is read at a time, the chunks' records, rows and lines are those of the whole."""
     whole = frame(data, True, b",", limit)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planner, "READ_BYTES", read_bytes)
+        patch.setattr(Bytes, "block_bytes", read_bytes)
         patch.setattr(planner, "FRAME_BYTES", frame_bytes)
         patch.setattr(planner, "MAX_CHUNK_BYTES", chunk_bytes)
         chunks, totals = await planned(data, chunk_size=chunk_size, max_record_bytes=limit)
@@ -139,7 +139,7 @@ async def test_a_huge_record_stands_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_the_source_is_read_once_in_large_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scan asks for every byte once, in order, in blocks of the size set."""
-    monkeypatch.setattr(planner, "READ_BYTES", 10)
+    monkeypatch.setattr(Bytes, "block_bytes", 10)
     data = b"1,2\n" * 8
     source = Bytes(data)
     [_ async for _ in planner.plan(source, spec_of(data))]
@@ -157,7 +157,7 @@ class Waiting(Bytes):
 
 async def test_a_consumer_that_stops_leaves_no_read_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Breaking off a plan ends the read ahead, even one that would never come back."""
-    monkeypatch.setattr(planner, "READ_BYTES", 16)
+    monkeypatch.setattr(Bytes, "block_bytes", 16)
     before = asyncio.all_tasks()
     plan = planner.plan(Waiting(b"1,2\n" * 8), spec_of(b"1,2\n" * 8))
     assert isinstance(await anext(plan), PlannedChunk)

@@ -12,7 +12,8 @@ class Embedder(ABC):
     """Embeds clean, non-empty texts. Same text, same model: same vector, up to rounding.
 
     `max_tokens` is the longest text, `max_inputs` and `max_request_tokens` the largest request.
-    `price` is in dollars per million tokens.
+    `price` is in dollars per million tokens. `in_flight` is how many chunks are worth having under way for
+    its sake: where it computes in this process one is read and one stored meanwhile, a network hides more.
     """
 
     model: str
@@ -21,6 +22,7 @@ class Embedder(ABC):
     max_inputs: int
     max_request_tokens: int
     price: float = 0.0
+    in_flight: int = 3
 
     @classmethod
     @abstractmethod

@@ -10,7 +10,12 @@ from rowvec.model import SourcePin
 
 
 class Source(ABC):
-    """Bytes of a table, pinned to one version so that all readers see the same ones."""
+    """Bytes of a table, pinned to one version so that all readers see the same ones.
+
+    `block_bytes` is how much the planner reads at a time: more where every read costs a round trip.
+    """
+
+    block_bytes = 4 << 20
 
     @classmethod
     @abstractmethod

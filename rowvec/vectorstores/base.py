@@ -12,12 +12,14 @@ class VectorStore(ABC):
     """Vectors in namespaces, one per id.
 
     `max_batch` bounds the vectors, `max_batch_bytes` the bytes of one upsert; `max_metadata_bytes`
-    bounds one vector's metadata as JSON. Namespaces match `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    bounds one vector's metadata as JSON. `in_flight` is how many chunks are worth having under way for its
+    sake. Namespaces match `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
     """
 
     max_batch: int
     max_batch_bytes: int
     max_metadata_bytes: int
+    in_flight: int = 3
 
     @classmethod
     @abstractmethod

@@ -37,6 +37,7 @@ class LanceDBStore(VectorStore):
     max_batch = GROUP_VECTORS
     max_batch_bytes = GROUP_BYTES
     max_metadata_bytes = 2**20
+    in_flight = 16  # one group of ten chunks is written while the next comes together
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
