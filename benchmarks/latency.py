@@ -27,6 +27,10 @@ class Latency:
         curve = [(float(share), percentile(samples, share)) for share in _SHARES]
         return Latency(len(samples), percentile(samples, 50), percentile(samples, 99), max(samples), curve)
 
+    def tail(self) -> list[tuple[float, float]]:
+        """Pairs of milliseconds and the percentage of the answers that took longer."""
+        return [(milliseconds, 100 - share) for share, milliseconds in self.curve if share < 100]
+
 
 def percentile(samples: Sequence[float], percent: float) -> float:
     """The least sample that `percent` of them do not exceed (nearest rank); nothing is interpolated."""

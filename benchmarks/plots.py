@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.findings import Plot
 
@@ -79,7 +79,6 @@ def _label(axes: Axes, plot: Plot) -> None:
 
 
 def _scale(axes: Axes, plot: Plot) -> None:
-    plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
     if "x" in plot.logarithmic:
         axes.set_xscale("log")
     else:
@@ -88,5 +87,8 @@ def _scale(axes: Axes, plot: Plot) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(plain)
-    axes.yaxis.set_major_formatter(plain)
+    for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+        if name in plot.logarithmic:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
