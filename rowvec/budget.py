@@ -74,6 +74,10 @@ class Budget(ABC):
     async def quiet(self) -> float:
         """Seconds that are left of the pause; 0.0 when there is none."""
 
+    async def close(self) -> None:
+        """Let go of connections."""
+        return
+
 
 class LocalBudget(Budget):
     """The budget of one process."""

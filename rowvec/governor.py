@@ -155,3 +155,6 @@ class Governor:
     async def pause(self, seconds: float) -> None:
         """A provider asked for quiet: nobody calls for so long."""
         await self._budget.pause(seconds)
+
+    async def close(self) -> None:
+        await self._budget.close()

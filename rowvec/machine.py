@@ -9,6 +9,7 @@ from typing import Any
 
 from rowvec import embedders, filestores, ledgers, sources, vectorstores
 from rowvec.backends import load, scheme
+from rowvec.budget import Budget
 from rowvec.disk import Disk
 from rowvec.embedders.base import Embedder
 from rowvec.embedding import Job
@@ -17,6 +18,7 @@ from rowvec.filestores.base import FileStore
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
+from rowvec.model import Rates
 from rowvec.remembered import Remembered
 from rowvec.sources.base import Source
 from rowvec.vectorstores.base import VectorStore
@@ -80,9 +82,7 @@ class Machine:
             embedder_name=settings["EMBEDDER"],
             settings=settings,
             limits=limits,
-            governor=Governor(
-                embedder.rates.requests_per_second, embedder.rates.tokens_per_minute, embedder.tells_rates
-            ),
+            governor=_governor(embedder, settings),
             disk=Disk(Path(settings.get("DATA_DIR", ".")), limits.min_free_bytes),
         )
 
@@ -101,4 +101,16 @@ class Machine:
     async def close(self) -> None:
         await self.store.close()
         await self.embedder.close()
+        await self.governor.close()
         await self.ledger.close()
+
+
+def _governor(embedder: Embedder, settings: Mapping[str, str]) -> Governor:
+    """With a BROKER_URL the budget is shared by all processes that have the same; else it is this one's."""
+    rates, url = embedder.rates, settings.get("BROKER_URL")
+    budget: Budget | None = None
+    if url and (rates != Rates() or embedder.tells_rates):
+        from rowvec.shared_budget import SharedBudget
+
+        budget = SharedBudget(url, embedder.model, rates)
+    return Governor(rates.requests_per_second, rates.tokens_per_minute, embedder.tells_rates, budget)

@@ -14,6 +14,7 @@ import structlog
 from app.assembly import assemble
 from app.config import Settings
 from app.workers.doorbell import CeleryDoorbell
+from rowvec.housekeeping import housekeeping
 from rowvec.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,8 @@ class Resident:
             doorbell = CeleryDoorbell(self._config.broker_url)
             self._worker = Worker(machine, poll=POLL_SECONDS, on_new_task=doorbell.ring)
             self._begun.set()
-            await self._worker.run(self._stop)
+            async with housekeeping(machine):
+                await self._worker.run(self._stop)
         finally:
             await machine.close()
 
