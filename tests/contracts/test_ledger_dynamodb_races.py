@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rowvec.errors import RowvecError
-from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.base import Ledger, Submitted
 from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.dynamodb.book import DynamoBook
 from rowvec.ledgers.dynamodb.table import packed
@@ -56,6 +56,21 @@ async def while_planned(ledger: Ledger) -> Scene:
     return Scene(claim.task.id, {None: claim, 0: chunk})
 
 
+async def with_nothing_claimed(ledger: Ledger) -> Scene:
+    """Three chunks are ready; nobody holds anything."""
+    scene = await planned_with(ledger, 3)
+    for number in (0, 1):
+        await ledger.hand_back(scene.task_id, number, scene.fence(number), None, 0.0)
+    return scene
+
+
+async def failed(ledger: Ledger) -> Scene:
+    """Its plan failed."""
+    (claim,) = await opened(ledger)
+    await ledger.fail(claim.task.id, claim.fence, "no")
+    return Scene(claim.task.id, {None: claim})
+
+
 async def opened(ledger: Ledger) -> list[Claim]:
     for name in ("w", "v"):
         await ledger.enlist(worker(name))
@@ -79,8 +94,10 @@ MOVES: dict[str, Move] = {
     "wait 1": lambda ledger, scene: ledger.hand_back(scene.task_id, 1, scene.fence(1), "busy", 5_000.0),
     "v claims": lambda ledger, scene: ledger.claim("v", 5),
     "w claims": lambda ledger, scene: ledger.claim("w", 1),
+    "w beats": lambda ledger, scene: ledger.beat("w", 1),
     "pause": wish(Flag.PAUSE),
     "cancel": wish(Flag.CANCEL),
+    "retry": wish(Flag.RETRY),
     "bury w": lambda ledger, scene: ledger.bury(["w"]),
     "submit": lambda ledger, scene: ledger.submit(spec()),
     "append": lambda ledger, scene: ledger.append_chunks(
@@ -97,6 +114,8 @@ SCENES: dict[str, tuple[Callable[[Ledger], Awaitable[Scene]], list[str]]] = {
         partial(planned_with, chunks=2),
         ["commit 0", "commit 1", "cancel", "submit"],
     ),
+    "before it is at work": (with_nothing_claimed, ["w claims", "w beats", "bury w"]),
+    "failed": (failed, ["submit", "retry"]),
     "while it is planned": (
         while_planned,
         ["append", "planned", "commit 0", "v claims", "pause"],
@@ -106,7 +125,6 @@ RACES = [
     pytest.param(scene, first, second, id=f"{scene}: {second} while {first}")
     for scene, (_, moves) in SCENES.items()
     for first, second in product(moves, moves)
-    if first != "submit"
 ]
 
 
@@ -137,6 +155,8 @@ async def outcome(move: Move, ledger: Ledger, scene: Scene) -> object:
         return type(error).__name__
     if isinstance(answer, list):
         return [(claim.kind, claim.fence, claim.chunk and claim.chunk.plan.number) for claim in answer]
+    if isinstance(answer, Submitted):
+        return answer.fresh
     return answer if isinstance(answer, int) else type(answer).__name__
 
 
