@@ -15,6 +15,7 @@ from app.api.openapi import refuses
 from app.api.service import Service, TheService
 from app.api.views import Health, Workers
 from rowvec import __version__
+from rowvec.backends import scheme
 from rowvec.errors import RowvecError, Unavailable
 
 router = APIRouter(tags=["health"])
@@ -63,7 +64,7 @@ async def health(the: TheService) -> Health:
         version=__version__,
         workers=workers,
         redis=redis,
-        dynamodb="not configured",
+        dynamodb=ledger if scheme(machine.settings["LEDGER_URL"]) == "dynamodb" else "not configured",
         ledger=ledger,
         vector_store=store,
         embedder=embedder,

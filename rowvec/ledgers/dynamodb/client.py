@@ -26,7 +26,7 @@ def connect(settings: Mapping[str, str]) -> Any:
         return _session(settings.get("AWS_PROFILE") or None).client(
             "dynamodb",
             region_name=region(settings),
-            endpoint_url=settings.get("AWS_ENDPOINT_URL") or None,
+            endpoint_url=_endpoint(settings),
             config=Config(
                 connect_timeout=3,
                 read_timeout=5,
@@ -35,6 +35,11 @@ def connect(settings: Mapping[str, str]) -> Any:
             ),
             **_keys(settings),
         )
+
+
+def _endpoint(settings: Mapping[str, str]) -> str | None:
+    """As AWS's own tools have it, DynamoDB may have another address than the rest."""
+    return settings.get("AWS_ENDPOINT_URL_DYNAMODB") or settings.get("AWS_ENDPOINT_URL") or None
 
 
 def _keys(settings: Mapping[str, str]) -> dict[str, str | None]:
