@@ -43,12 +43,24 @@ def memory(folder: Path, clock: Clock) -> Ledger:
     return MemoryLedger(clock)
 
 
+def new_sqlite(folder: Path) -> str:
+    return f"sqlite:///{folder / 'deep' / 'ledger.db'}"
+
+
+def new_postgresql(folder: Path) -> str:
+    return postgres.shared().new_schema()
+
+
+SQL: dict[str, Callable[[Path], str]] = {"sqlite": new_sqlite, "postgresql": new_postgresql}
+"""The address of a SQL ledger that is not there yet."""
+
+
 def sqlite(folder: Path, clock: Clock) -> Ledger:
-    return SqlLedger(f"sqlite:///{folder / 'deep' / 'ledger.db'}", clock=clock)
+    return SqlLedger(new_sqlite(folder), clock=clock)
 
 
 def postgresql(folder: Path, clock: Clock) -> Ledger:
-    return SqlLedger(postgres.shared().new_schema(), clock=clock)
+    return SqlLedger(new_postgresql(folder), clock=clock)
 
 
 def dynamodb(folder: Path, clock: Clock) -> Ledger:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import psycopg
 import pytest
 
 from rowvec.errors import LeaseLost, NotConfigured, Unavailable
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.model import ChunkFiles, Counts, TaskState
-from tests.contracts.ledger_kit import READ, number_of, planned_task, spec, worker
+from rowvec.model import ChunkFiles, Claim, Counts, Flag, TaskState
+from tests.contracts.ledger_kit import READ, number_of, plan, plan_claim, planned_task, spec, totals, worker
 from tests.servers import postgres, wire
 from tests.servers.postgres import PASSWORD, PostgresServer
 from tests.servers.wire import Wire
@@ -123,6 +123,48 @@ async def test_connection_lost_before_the_commit(ledger: SqlLedger, far: SqlLedg
     line.cut_at(b"UPDATE tasks")
     await far.commit(task.id, 0, claim.fence, READ, ChunkFiles())
     assert (line.cuts, (await ledger.task(task.id)).counts) == (1, READ)
+
+
+# Rows that others hold
+
+
+CHANGES: dict[str, Callable[[SqlLedger, Claim, Claim], Awaitable[object]]] = {
+    "commit": lambda ledger, _, chunk: ledger.commit(chunk.task.id, 0, chunk.fence, READ, ChunkFiles()),
+    "give up": lambda ledger, _, chunk: ledger.give_up(chunk.task.id, 0, chunk.fence, "no"),
+    "append": lambda ledger, plan_of, _: ledger.append_chunks(plan_of.task.id, plan_of.fence, [plan(1)]),
+    "planned": lambda ledger, plan_of, _: ledger.planned(plan_of.task.id, plan_of.fence, totals(1)),
+    "release": lambda ledger, plan_of, _: ledger.release(plan_of.task.id, plan_of.fence, "no", 0.0),
+    "fail": lambda ledger, plan_of, _: ledger.fail(plan_of.task.id, plan_of.fence, "no"),
+    "flag": lambda ledger, plan_of, _: ledger.flag(plan_of.task.id, Flag.PAUSE),
+    "bury": lambda ledger, *_: ledger.bury(["w"]),
+    "retire": lambda ledger, *_: ledger.retire("w"),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+async def test_nothing_is_built_on_what_another_changes(ledger: SqlLedger, url: str, change: str) -> None:
+    """Whoever changes a task waits for the one before, and begins with what that one left."""
+    plan_of = await plan_claim(ledger)
+    await ledger.append_chunks(plan_of.task.id, plan_of.fence, [plan(0)])
+    (chunk,) = await ledger.claim("w", 1)
+    with psycopg.connect(url) as other:
+        other.execute("UPDATE tasks SET version = 1000, blank_lines = 7")
+        waiting = asyncio.ensure_future(CHANGES[change](ledger, plan_of, chunk))
+        await until_somebody_waits(url)
+    await waiting
+    assert (await ledger.task(plan_of.task.id)).version > 1000
+
+
+async def test_sweep_looks_twice(ledger: SqlLedger, url: str) -> None:
+    """A worker whose late beat is just being written is alive."""
+    with psycopg.connect(url) as other:
+        other.execute("UPDATE workers SET beat_at = 0")
+    with psycopg.connect(url) as other:
+        other.execute("UPDATE workers SET beat_at = %s", [await ledger.now()])
+        sweeping = asyncio.ensure_future(ledger.sweep(60))
+        await until_somebody_waits(url)
+    assert await sweeping == 0
+    assert [worker.id for worker in await ledger.workers()] == ["w"]
 
 
 async def until_somebody_waits(url: str) -> None:

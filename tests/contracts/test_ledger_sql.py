@@ -1,4 +1,4 @@
-"""What the SQL ledger promises beyond the contract: processes side by side, and failures in words."""
+"""What SQL ledgers promise beyond the contract: processes side by side, and SQLite's failures in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import multiprocessing.synchronize
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,34 +21,31 @@ from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import ApiKey, ChunkFiles, Counts, TaskState, WorkKind
-from tests.contracts.ledger_kit import READ, number_of, planned_task, spec, worker
+from tests.contracts.ledger_kit import READ, SQL, new_sqlite, number_of, planned_task, spec, worker
 
 pytestmark = pytest.mark.anyio
 
 
-def address(folder: Path) -> str:
-    return f"sqlite:///{folder / 'deep' / 'ledger.db'}"
+@pytest.fixture(params=sorted(SQL))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return SQL[request.param](tmp_path)
 
 
 def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def pair(folder: Path) -> tuple[SqlLedger, SqlLedger]:
-    return SqlLedger(address(folder)), SqlLedger(address(folder))
-
-
-async def test_both_are_in_the_table(tmp_path: Path) -> None:
+async def test_all_are_in_the_table(tmp_path: Path) -> None:
     """Each backend opens by its line in the table, without touching anything."""
-    memory, sqlite = load("ledger", TABLE, "memory"), load("ledger", TABLE, "sqlite")
-    assert isinstance(memory.open("memory", {}), MemoryLedger)
-    ledger = sqlite.open(address(tmp_path), {"busy_seconds": "1"})
-    await ledger.close()
-    assert isinstance(ledger, SqlLedger)
+    assert isinstance(load("ledger", TABLE, "memory").open("memory", {}), MemoryLedger)
+    for name, url in (("sqlite", new_sqlite(tmp_path)), ("postgresql", "postgresql://u:p@127.0.0.1:1/x")):
+        ledger = load("ledger", TABLE, name).open(url, {"busy_seconds": "1"})
+        await ledger.close()
+        assert isinstance(ledger, SqlLedger)
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql:///x", "x.db"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "x.db"])
 async def test_address_that_is_no_file(url: str) -> None:
     """Anything but a file of SQLite is refused when the ledger is opened."""
     with pytest.raises(NotConfigured):
@@ -58,18 +54,18 @@ async def test_address_that_is_no_file(url: str) -> None:
 
 async def test_durable_settings(tmp_path: Path) -> None:
     """The file is in WAL mode, and every connection waits for others and syncs each commit."""
-    ledger = SqlLedger(address(tmp_path), busy_seconds=7)
+    ledger = SqlLedger(new_sqlite(tmp_path), busy_seconds=7)
     await ledger.ready()
-    with ledger._engine.connect() as connection:
+    with ledger._database._engine.connect() as connection:
         pragmas = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
     await ledger.close()
     assert found == ["wal", 2, 7_000, 1]
 
 
-async def test_record_outlives_its_ledger(tmp_path: Path) -> None:
+async def test_record_outlives_its_ledger(url: str) -> None:
     """What one ledger wrote, the next one on the same file finds unchanged."""
-    first, second = pair(tmp_path)
+    first, second = SqlLedger(url), SqlLedger(url)
     await first.ready()
     await first.enlist(worker("w"))
     task = await planned_task(first, 2)
@@ -81,30 +77,9 @@ async def test_record_outlives_its_ledger(tmp_path: Path) -> None:
     await second.close()
 
 
-async def test_a_ledger_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Columns that came since are added to the tables that are there, with their index; nothing is lost."""
-    before, after = pair(tmp_path)
-    await before.ready()
-    parent = (await before.submit(spec())).task
-    await before.close()
-    with closing(sqlite3.connect(tmp_path / "deep" / "ledger.db")) as raw:
-        raw.execute("DROP INDEX tasks_by_parent")
-        raw.execute("ALTER TABLE tasks DROP COLUMN parent_id")
-    await after.ready()
-    await after.ready()
-    child = (await after.submit(replace(spec("child.csv"), parent_id=parent.id))).task
-    with closing(sqlite3.connect(tmp_path / "deep" / "ledger.db")) as raw:
-        plan = raw.execute("EXPLAIN QUERY PLAN SELECT * FROM tasks WHERE parent_id = 'x'").fetchone()
-
-    assert await after.task(parent.id) == parent
-    assert await after.children(parent.id) == [child]
-    assert "tasks_by_parent" in plan[-1]
-    await after.close()
-
-
-async def test_races_between_ledgers(tmp_path: Path) -> None:
-    """Two ledgers on one file agree on one fresh task, one first key, one owner of each chunk."""
-    ledgers = pair(tmp_path)
+async def test_races_between_ledgers(url: str) -> None:
+    """Two ledgers on one record agree on one fresh task, one first key, one owner of each chunk."""
+    ledgers = SqlLedger(url), SqlLedger(url)
     await asyncio.gather(*(ledger.ready() for ledger in ledgers))
     for round in range(5):
         answers = await asyncio.gather(*(ledger.submit(spec(f"{round}")) for ledger in ledgers * 2))
@@ -116,19 +91,6 @@ async def test_races_between_ledgers(tmp_path: Path) -> None:
     assert Counter(claim.task.id for many in claims for claim in many).most_common(1)[0][1] == 1
     for ledger in ledgers:
         await ledger.close()
-
-
-def ready_once(url: str, barrier: multiprocessing.synchronize.Barrier) -> None:
-    """A process that opens the ledger at the same moment as others."""
-
-    async def run() -> None:
-        ledger = SqlLedger(url)
-        await ledger.ready()
-        await ledger.ping()
-        await ledger.close()
-
-    barrier.wait(60)
-    asyncio.run(run())
 
 
 def work_alone(
@@ -153,23 +115,15 @@ def work_alone(
     taken.put(asyncio.run(run()))
 
 
-async def test_processes_get_ready_at_once(tmp_path: Path) -> None:
-    """Four processes may create the same ledger at the same moment."""
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(4)
-    started = [spawn.Process(target=ready_once, args=(address(tmp_path), barrier)) for _ in range(4)]
-    assert await asyncio.to_thread(run_all, started) == [0] * 4
-
-
-async def test_processes_share_the_work(tmp_path: Path) -> None:
-    """Two processes on one file never get the same chunk, and their commits add up exactly."""
-    ledger = SqlLedger(address(tmp_path))
+async def test_processes_share_the_work(url: str) -> None:
+    """Two processes on one record never get the same chunk, and their commits add up exactly."""
+    ledger = SqlLedger(url)
     await ledger.ready()
     await ledger.enlist(worker("w"))
     task = await planned_task(ledger, 60)
     spawn = multiprocessing.get_context("spawn")
     barrier, taken = spawn.Barrier(2), spawn.Queue()
-    args = [(address(tmp_path), name, barrier, taken) for name in ("a", "b")]
+    args = [(url, name, barrier, taken) for name in ("a", "b")]
     started = [spawn.Process(target=work_alone, args=each) for each in args]
     assert await asyncio.to_thread(run_all, started) == [0, 0]
     numbers = [number for _ in started for number in taken.get(timeout=10)]
@@ -194,7 +148,7 @@ def run_all(processes: list[multiprocessing.context.SpawnProcess]) -> list[int |
 
 async def test_locked_beyond_the_timeout(tmp_path: Path) -> None:
     """A file that another program keeps locked is Unavailable, in words; reading goes on beside it."""
-    ledger = SqlLedger(address(tmp_path), busy_seconds=0.05)
+    ledger = SqlLedger(new_sqlite(tmp_path), busy_seconds=0.05)
     await ledger.ready()
     with closing(sqlite3.connect(tmp_path / "deep" / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -221,9 +175,9 @@ async def test_not_a_ledger(tmp_path: Path) -> None:
     await empty.close()
 
 
-async def test_failed_write_leaves_no_trace(tmp_path: Path) -> None:
+async def test_failed_write_leaves_no_trace(url: str) -> None:
     """A write that breaks midway is rolled back, and the ledger goes on working."""
-    ledger = SqlLedger(address(tmp_path))
+    ledger = SqlLedger(url)
     await ledger.ready()
 
     def breaks(book: Book) -> None:

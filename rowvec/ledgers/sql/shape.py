@@ -17,7 +17,7 @@ from rowvec.ledgers.sql.tables import metadata, shape, tasks
 TODAY = "0002"
 """The last of `migrations/versions`."""
 
-_STEPS = Path(__file__).parent / "migrations"
+STEPS = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME = Lock()
 """alembic keeps the connection it works on in a global place."""
 
@@ -32,18 +32,25 @@ def bring_up_to_date(connection: Connection, where: str) -> None:
     found = _recorded(connection) if known else _before_numbers(connection, where)
     if found is None:
         metadata.create_all(connection, checkfirst=False)
-        connection.execute(insert(shape).values(version_num=TODAY))
+        _record(connection)
     elif found > TODAY:
         raise NotConfigured(
             f"The ledger at {where} has shape {found}, which a newer version of this service gave it; this "
             f"one knows shapes up to {TODAY}. Start the newer version, or name another ledger in LEDGER_URL."
         )
     elif found < TODAY:
-        _climb(connection, None if known else found)
+        climb(connection, since=None if known else found)
+    elif not known:
+        shape.create(connection)
+        _record(connection)
 
 
 def _recorded(connection: Connection) -> str | None:
     return connection.execute(select(shape.c.version_num)).scalar_one_or_none()
+
+
+def _record(connection: Connection) -> None:
+    connection.execute(insert(shape).values(version_num=TODAY))
 
 
 def _before_numbers(connection: Connection, where: str) -> str | None:
@@ -64,14 +71,15 @@ def _before_numbers(connection: Connection, where: str) -> str | None:
     return "0002" if "parent_id" in columns else "0001"
 
 
-def _climb(connection: Connection, unrecorded: str | None) -> None:
+def climb(connection: Connection, until: str = "head", since: str | None = None) -> None:
+    """Take the steps from the recorded shape, or from `since` where none is recorded."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_STEPS).replace("%", "%%"))
+    config.set_main_option("script_location", str(STEPS).replace("%", "%%"))
     config.attributes["connection"] = connection
     with _ONE_AT_A_TIME:
-        if unrecorded is not None:
-            command.stamp(config, unrecorded)
-        command.upgrade(config, "head")
+        if since is not None:
+            command.stamp(config, since)
+        command.upgrade(config, until)
