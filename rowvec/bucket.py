@@ -40,11 +40,13 @@ class OtherVersion(RowvecError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object as it is now. `version_id` is empty where the bucket keeps no versions."""
+    """An object as it is now; `written_at` in seconds since the epoch. `version_id` is empty where the bucket
+    keeps no versions."""
 
     size: int
     etag: str
     version_id: str
+    written_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Bucket:
             raise
         version = meta["version"] or ""
         # A bucket that has stopped keeping versions calls each new object `null` and overwrites it.
-        return Found(meta["size"], meta["e_tag"] or "", "" if version == "null" else version)
+        version = "" if version == "null" else version
+        return Found(meta["size"], meta["e_tag"] or "", version, meta["last_modified"].timestamp())
 
     async def check(self, key: str, version: Version) -> None:
         """Raises OtherVersion, too, unless that version is there."""

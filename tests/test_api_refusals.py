@@ -400,7 +400,7 @@ async def test_a_fault_of_ours_shows_nothing_of_itself(capsys: pytest.CaptureFix
     [
         ({"api_keys": "your-api-key-your-api-key-your-api-key"}, "placeholder"),
         ({"api_keys": "tooshort"}, "32"),
-        ({"broker_url": "redis://localhost"}, "leave BROKER_URL empty"),
+        ({"broker_url": "amqp://localhost"}, "BROKER_URL must be redis://"),
     ],
 )
 async def test_a_service_set_up_wrongly_does_not_start(

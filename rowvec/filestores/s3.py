@@ -90,6 +90,13 @@ class S3Store(FileStore):
         except FileNotFoundError:
             return None
 
+    async def written_at(self, name: str) -> float | None:
+        self._check(name)
+        try:
+            return (await self._bucket.look(name)).written_at
+        except FileNotFoundError:
+            return None
+
     async def names(self, prefix: str) -> list[str]:
         folder, slash, _ = prefix.rpartition("/")
         if not _PREFIX.fullmatch(prefix):

@@ -83,6 +83,8 @@ class DynamoBook(Book):
 
     def put(self, before: Entry, after: Entry) -> None:
         self._draft.change(replace(self._record(before.task.id), entry=after))
+        if after.task.spec != before.task.spec:
+            self._draft.also(put(about_item(after)))
 
     def by_key(self, key: str) -> Entry | None:
         item = self._draft.item(once_key(key))

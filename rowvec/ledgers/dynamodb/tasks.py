@@ -37,7 +37,7 @@ _TIMES = ("started_at", "planned_at", "completed_at")
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What never changes of a task."""
+    """What never changes of a task, once its spec is closed."""
 
     spec: TaskSpec
     order: int
@@ -57,6 +57,8 @@ class Lore:
         return self._known.get(task_id)
 
     def keep(self, task_id: str, about: About) -> None:
+        if about.spec.wish is not None:
+            return
         self._known[task_id] = about
         while len(self._known) > self._most:
             self._known.pop(next(iter(self._known)), None)
