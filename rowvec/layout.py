@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import pairwise
+
+import numpy as np
 
 from rowvec.errors import SourceDamaged
 from rowvec.header import Header
 from rowvec.reader import ChunkRows
-from rowvec.records import Frames, parse
+from rowvec.records import Frames, Offsets, parse
 
 _FEWEST = 3
 """So many records of one other width are no accident."""
@@ -23,12 +25,12 @@ _SPLIT = frozenset({"too-few-fields", "too-many-fields", "not-utf8", "nul-byte"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
-    """A record that can be split into fields, and how many gaps of blank lines are above it."""
+class _Records:
+    """The records that can be split into fields: line, width, and how many gaps of blank lines are above."""
 
-    line: int
-    width: int
-    gaps: int
+    lines: Offsets
+    widths: Offsets
+    gaps: Offsets
 
 
 def check_layout(header: Header, frames: Frames, rows: ChunkRows) -> None:
@@ -62,46 +64,45 @@ def _folded(name: str) -> str:
     return name.replace("\ufeff", "").strip().casefold()
 
 
-def _records(header: Header, frames: Frames, rows: ChunkRows) -> list[_Record]:
-    delimiter = header.dialect.delimiter
-    widths = dict.fromkeys(rows.numbers, len(header.columns))
-    split = {note.row for note in rows.rejections if note.code in _SPLIT}
-    records: list[_Record] = []
-    gaps, last = 0, header.data_start
-    places = zip(frames.starts.tolist(), frames.ends.tolist(), frames.lines.tolist(), strict=True)
-    for number, (start, end, line) in enumerate(places, 1):
-        gaps, last = gaps + (start > last), end
-        if number in split:
-            widths[number] = _width(rows.data[start - rows.offset : end - rows.offset], delimiter)
-        if number in widths:
-            records.append(_Record(line, widths[number], gaps))
-    return records
+def _records(header: Header, frames: Frames, rows: ChunkRows) -> _Records:
+    widths = np.zeros(len(frames), np.int64)
+    widths[np.asarray(rows.numbers, np.int64) - 1] = len(header.columns)
+    for note in rows.rejections:
+        if note.code in _SPLIT:
+            start, end = frames.starts[note.row - 1] - rows.offset, frames.ends[note.row - 1] - rows.offset
+            widths[note.row - 1] = _width(rows.data[start:end], header.dialect.delimiter)
+    ends_before = np.concatenate(([header.data_start], frames.ends[:-1]))[: len(frames)]
+    gaps = np.cumsum(frames.starts > ends_before, dtype=np.int64)
+    known = widths > 0
+    return _Records(frames.lines[known], widths[known], gaps[known])
 
 
 def _width(record: bytes, delimiter: str) -> int:
     return len(next(parse(record.decode("utf-8", "replace"), delimiter, len(record))))
 
 
-def _check_beginning(header: Header, records: Sequence[_Record]) -> None:
+def _check_beginning(header: Header, records: _Records) -> None:
     """Most of the first records, up to the last of them, have one other width."""
-    width = len(header.columns)
-    alike = list(takewhile(lambda record: record.width == records[-1].width, reversed(records)))
-    if len(alike) >= max(_FEWEST, len(records) // 2 + 1) and alike[-1].width != width:
+    widths, columns = records.widths, len(header.columns)
+    others = np.flatnonzero(widths != widths[-1:])
+    first = int(others[-1]) + 1 if len(others) else 0
+    alike = len(widths) - first
+    if alike >= max(_FEWEST, len(widths) // 2 + 1) and widths[first] != columns:
         raise SourceDamaged(
-            f"The header has {width} columns separated by {header.dialect.delimiter!r}, but the records from "
-            f"line {alike[-1].line} on all have {alike[-1].width}. "
+            f"The header has {columns} columns separated by {header.dialect.delimiter!r}, but the records "
+            f"from line {records.lines[first]} on all have {widths[first]}. "
             "Take out what stands before the header, name every column, or give the right `delimiter`."
         )
 
 
-def _check_sections(header: Header, records: Sequence[_Record]) -> None:
+def _check_sections(header: Header, records: _Records) -> None:
     """All records between two gaps have one other width: a table of its own."""
-    for _, section in groupby(records, lambda record: record.gaps):
-        first, *others = section
-        alike = first.width not in (1, len(header.columns)) and all(o.width == first.width for o in others)
-        if alike and first.gaps and len(others) + 1 >= _FEWEST:
+    widths, columns = records.widths, len(header.columns)
+    borders = [0, *(np.flatnonzero(np.diff(records.gaps)) + 1).tolist(), len(widths)]
+    for first, end in pairwise(borders):
+        apart = end - first >= _FEWEST and records.gaps[first] and widths[first] not in (1, columns)
+        if apart and (widths[first:end] == widths[first]).all():
             raise SourceDamaged(
-                f"Another table begins on line {first.line}, after blank lines: its records have "
-                f"{first.width} fields, the header has {len(header.columns)} columns. "
-                "Submit each table by itself."
+                f"Another table begins on line {records.lines[first]}, after blank lines: its records have "
+                f"{widths[first]} fields, the header has {columns} columns. Submit each table by itself."
             )

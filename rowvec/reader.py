@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
@@ -47,11 +47,11 @@ class ChunkRows:
         number, line = self.numbers[position], self.lines[position]
         return Rejection(outcome, number, line, start, end, code, reason, content)
 
-    def without(self, positions: Collection[int], code: str, reason: str) -> ChunkRows:
+    def without(self, positions: Sequence[int], code: str, reason: str) -> ChunkRows:
         """The same chunk with the rows at these positions of `rows` rejected."""
         if not positions:
             return self
-        kept = [at for at in range(len(self.rows)) if at not in positions]
+        kept = sorted(set(range(len(self.rows))).difference(positions))
         return replace(
             self,
             rows=[self.rows[at] for at in kept],
