@@ -17,7 +17,7 @@ from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.dynamodb.book import DynamoBook
 from rowvec.ledgers.dynamodb.table import packed
 from rowvec.ledgers.memory import MemoryLedger
-from rowvec.model import ChunkFiles, Claim, Flag
+from rowvec.model import ApiKey, ChunkFiles, Claim, Flag
 from tests.contracts.dynamodb_audit import audit, items_of
 from tests.contracts.ledger_kit import READ, Clock, new_table, plan, spec, totals, worker
 from tests.servers.moto import Moto
@@ -88,12 +88,18 @@ def wish(flag: Flag) -> Move:
     return lambda ledger, scene: ledger.flag(scene.task_id, flag)
 
 
+def first_key(key_id: str) -> Move:
+    return lambda ledger, scene: ledger.add_key(ApiKey(key_id, "00", "first"), only_if_none=True)
+
+
 MOVES: dict[str, Move] = {
     "commit 0": commit(0),
     "commit 1": commit(1),
     "wait 1": lambda ledger, scene: ledger.hand_back(scene.task_id, 1, scene.fence(1), "busy", 5_000.0),
     "v claims": lambda ledger, scene: ledger.claim("v", 5),
     "w claims": lambda ledger, scene: ledger.claim("w", 1),
+    "first key a": first_key("a"),
+    "first key b": first_key("b"),
     "w beats": lambda ledger, scene: ledger.beat("w", 1),
     "pause": wish(Flag.PAUSE),
     "cancel": wish(Flag.CANCEL),
@@ -116,6 +122,7 @@ SCENES: dict[str, tuple[Callable[[Ledger], Awaitable[Scene]], list[str]]] = {
     ),
     "before it is at work": (with_nothing_claimed, ["w claims", "w beats", "bury w"]),
     "failed": (failed, ["submit", "retry"]),
+    "while it waits": (failed, ["first key a", "first key b"]),
     "while it is planned": (
         while_planned,
         ["append", "planned", "commit 0", "v claims", "pause"],
@@ -161,7 +168,7 @@ async def outcome(move: Move, ledger: Ledger, scene: Scene) -> object:
 
 
 async def standing(ledger: Ledger, scene: Scene) -> object:
-    """How things are with the task, its chunks, the workers, and how many tasks there are."""
+    """How things are with the task, its chunks, the workers, how many tasks, and which keys there are."""
     task = await ledger.task(scene.task_id)
     fields = ("state", "hold", "counts", "planned", "rows_planned", "chunks_total", "chunks_done", "error")
     shown = [getattr(task, name) for name in (*fields, "chunks_failed", "worker", "fence", "version")]
@@ -170,7 +177,7 @@ async def standing(ledger: Ledger, scene: Scene) -> object:
         for c in await ledger.chunks(scene.task_id)
     ]
     alive = [each.id for each in await ledger.workers()]
-    return shown, chunks, alive, len((await ledger.tasks()).tasks)
+    return shown, chunks, alive, len((await ledger.tasks()).tasks), await ledger.keys()
 
 
 async def one_by_one(scene: str, *moves: str) -> tuple[list[object], object]:
