@@ -46,6 +46,7 @@ class DynamoBook(Book):
     def __init__(self, table: Table, lore: Lore, now: float) -> None:
         self.now = now
         self._table = table
+        self._lore = lore
         self._draft = Draft(table, lore, now)
         self._pieces: dict[str, list[tuple[str, int | None]]] = {}
         self._due: dict[str, list[Chunk]] = {}
@@ -84,6 +85,7 @@ class DynamoBook(Book):
     def put(self, before: Entry, after: Entry) -> None:
         self._draft.change(replace(self._record(before.task.id), entry=after))
         if after.task.spec != before.task.spec:
+            self._lore.forget(after.task.id)
             self._draft.also(put(about_item(after)))
 
     def by_key(self, key: str) -> Entry | None:

@@ -56,6 +56,9 @@ class Lore:
     def get(self, task_id: str) -> About | None:
         return self._known.get(task_id)
 
+    def forget(self, task_id: str) -> None:
+        self._known.pop(task_id, None)
+
     def keep(self, task_id: str, about: About) -> None:
         if about.spec.wish is not None:
             return
