@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, create_engine, insert
 
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry
-from rowvec.ledgers.sql import sqlite
+from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.ledgers.sql.tables import chunk_row, chunks, entry_row, plan_row, tasks
 from rowvec.manifest import chunk_files
 from rowvec.model import (
@@ -48,16 +48,18 @@ def seed_ledger(path: Path, count: int, seed: int = 7) -> Seeded:
 
     Of twenty tasks one has failed and one was cancelled. Half have one to three chunks, a few some hundred.
     """
-    engine = sqlite.engine_for(path, busy_seconds=30.0, connections=1)
-    sqlite.create(engine, path, busy_seconds=30.0)
+    database = Sqlite(f"sqlite:///{path}", busy_seconds=30.0, clock=None)
+    database.prepare()
+    engine = create_engine(f"sqlite:///{path}")
     chance = random.Random(seed)
     begun = time.time() - 365 * 86_400
     ended: list[Task] = []
     while len(ended) < count:
-        with engine.execution_options(**sqlite.WRITES).begin() as connection:
+        with engine.begin() as connection:
             for order in range(len(ended), min(len(ended) + BATCH, count)):
                 ended.append(_add(connection, order, begun + order * 365 * 86_400 / count, chance))
     engine.dispose()
+    database.close()
     return Seeded([task.id for task in ended], sum(task.chunks_total for task in ended))
 
 
