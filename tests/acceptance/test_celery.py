@@ -1,0 +1,89 @@
+"""The service with Celery workers on Redis, all of them real processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.service import ROOT, Service
+from tests.servers.redis import RedisServer
+
+PATIENCE = 120.0
+CELERY = [sys.executable, "-m", "celery", "-A", "app.workers.celery_app"]
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.05)
+
+
+def active(service: Service) -> int:
+    return int(service.http.get("/health").json()["workers"]["active"])
+
+
+@pytest.fixture
+def service(tmp_path: Path, redis_server: RedisServer) -> Iterator[Service]:
+    """Its table has 2,000 rows; what is started beside it is killed with it."""
+    settings = {
+        "BROKER_URL": redis_server.url,
+        "EMBEDDER": "memory",
+        "MAX_WORKERS": "2",
+        "MIN_FREE_BYTES": "0",
+    }
+    with Service(tmp_path, **settings) as service:
+        rows = "".join(f"r{n},text number {n}\n" for n in range(2_000))
+        (service.rows / "rows.csv").write_text("id,text\n" + rows)
+        service.start()
+        service.wait_alive()
+        yield service
+
+
+@pytest.fixture
+def celery(service: Service) -> Iterator[subprocess.Popen[bytes]]:
+    """A Celery worker whose two processes are both alive in the ledger."""
+    environment = service._whole_environment()
+    with (service.folder / "celery.log").open("ab") as log:
+        worker = subprocess.Popen([*CELERY, "worker"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        until(lambda: active(service) == 2, "no two workers")
+        yield worker
+    finally:
+        if worker.poll() is None:
+            for child in psutil.Process(worker.pid).children(recursive=True):
+                child.kill()
+            worker.kill()
+        worker.wait()
+
+
+def test_celery_works_for_the_service(service: Service, celery: subprocess.Popen[bytes]) -> None:
+    """A task lands whole; health and `inspect active` answer; told to stop, the workers leave the ledger."""
+    task_id = service.submit(data_source="s3_csv", s3_key="rows.csv", id_column="id", batch_size=50)
+    status = service.end_of(task_id, PATIENCE)
+    told = subprocess.run(
+        [*CELERY, "inspect", "active"], cwd=ROOT, env=service._whole_environment(), capture_output=True
+    )
+
+    assert (status["status"], status["progress"]["processed_records"]) == ("completed", 2_000)
+    assert service.http.get("/health").json()["redis"] == "connected"
+    assert b"1 node online" in told.stdout
+    celery.send_signal(signal.SIGTERM)
+    assert celery.wait(PATIENCE) == 0
+    assert active(service) == 0
+
+
+def test_without_a_broker_celery_says_what_it_needs(tmp_path: Path) -> None:
+    """BROKER_URL is named, and nothing is started."""
+    environment = Service(tmp_path)._whole_environment()
+    ended = subprocess.run([*CELERY, "worker"], cwd=ROOT, env=environment, capture_output=True, timeout=120)
+    assert ended.returncode != 0
+    assert b"Celery workers need BROKER_URL" in ended.stdout + ended.stderr
