@@ -170,7 +170,7 @@ def test_a_service_that_cannot_start_is_told_with_its_log(tmp_path: Path, free: 
     """When the service ends at once, the error names its log; nothing hangs."""
     run = subprocess.run(
         [sys.executable, "-m", "app", "demo"],
-        cwd=ROOT, env=environment(tmp_path, free) | {"BROKER_URL": "redis://127.0.0.1:1"},
+        cwd=ROOT, env=environment(tmp_path, free) | {"BROKER_URL": "amqp://127.0.0.1:1"},
         capture_output=True, text=True, timeout=90,
     )  # fmt: skip
     assert run.returncode == 1
