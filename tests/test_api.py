@@ -378,7 +378,7 @@ def test_rejected_rows_are_repaired_and_sent_in_again(api: httpx2.Client, tables
 
 def test_retry_sends_rejected_rows_in_again_on_request(api: httpx2.Client, tables: Path) -> None:
     """202 with a new child under Location; the same child while it is there; without a body as ever."""
-    rows = [f"x{n},row,with too many\n" if n % 6 else f"r{n},row {n}\n" for n in range(6_000)]
+    rows = [f"x{n},row,with too many\n" if n >= 1_000 and n % 6 else f"r{n},row {n}\n" for n in range(7_000)]
     (tables / "resent.csv").write_text("id,title\n" + "".join(rows))
     parent = submit(api, s3_key="resent.csv", namespace="resent", id_column="id", batch_size=500)
     follow(api, parent)
