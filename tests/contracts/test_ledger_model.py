@@ -358,7 +358,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert len(live) == len(set(live))
 
 
-EXAMPLES = {"memory": 80, "dynamodb": 5}
+EXAMPLES = {"memory": 80, "dynamodb": 4}
 """How many runs; 20 of a ledger that writes to a disk, few of one each of whose steps is many calls."""
 
 

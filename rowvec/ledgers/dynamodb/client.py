@@ -31,6 +31,8 @@ def connect(settings: Mapping[str, str]) -> Any:
                 connect_timeout=3,
                 read_timeout=5,
                 max_pool_connections=THREADS,
+                # The service checks arguments, too; here that was 9 of 15 ms of a transaction of 90 writes.
+                parameter_validation=False,
                 retries={"mode": "standard", "total_max_attempts": _TRIES},
             ),
             **_keys(settings),
