@@ -73,12 +73,22 @@ async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
     budget. Raises what submit raises, what Source.read raises, SourceDamaged where the source cannot be
     unpacked or decoded, and DiskLow where there is no room to unpack it.
     """
+    return await estimate_of(machine, await checked(machine, request))
+
+
+async def checked(machine: Machine, request: TaskRequest) -> TaskSpec:
+    """What is to be estimated. Raises what submit raises, and NotConfigured for what cannot be scanned."""
     spec = await prepare_spec(machine, request)
     if spec.wish is not None:
         raise NotConfigured(
             "Estimates of tables that must be exported first come in a later version. Export the table "
             "and estimate the file, or submit it as it is."
         )
+    return spec
+
+
+async def estimate_of(machine: Machine, spec: TaskSpec) -> Estimate:
+    """The estimate of what was checked; all that takes long is here. Raises what `estimate` raises."""
     if not spec.dialect.copied:
         return await _look(machine, machine.source(spec.source.kind), spec, spec.source.size)
     async with excerpt(machine, spec, SCAN_BYTES) as text:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,15 @@ def big_task(api: httpx2.Client, tables: Path, name: str) -> str:
     rows = "".join(f"r{n},the text of row {n}\n" for n in range(40_000))
     (tables / f"{name}.csv").write_text("id,text\n" + rows)
     return submit(api, s3_key=f"{name}.csv", namespace=name, id_column="id", batch_size=100)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Return as soon as it is true. Raises TimeoutError when it never is."""
+    give_up = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > give_up:
+            raise TimeoutError
+        time.sleep(0.05)
 
 
 def test_a_submission_is_accepted_at_once(api: httpx2.Client) -> None:
@@ -187,6 +197,31 @@ def test_an_estimate_takes_the_same_body_and_starts_nothing(api: httpx2.Client, 
     ]
 
 
+def test_one_table_is_scanned_at_a_time(api: httpx2.Client, tables: Path) -> None:
+    """Others are told to come again; what needs no scan is answered, and who hangs up makes room."""
+    with (tables / "endless.csv").open("wb") as file:
+        file.write(b"id,title\n1,one\n")
+        file.truncate(50 << 30)  # a hole, which takes no room and long to read
+    small = {"data_source": "s3_csv", "s3_key": "products.csv"}
+    endless = api.build_request("POST", "/api/v1/estimate", json={**small, "s3_key": "endless.csv"})
+    head = "".join(f"{name}: {value}\r\n" for name, value in endless.headers.items())
+    answers: list[httpx2.Response] = []
+    with socket.create_connection((endless.url.host, endless.url.port)) as caller:
+        caller.sendall(f"POST /api/v1/estimate HTTP/1.1\r\n{head}\r\n".encode() + endless.read())
+        until(lambda: answers.append(api.post("/api/v1/estimate", json=small)) or is_busy(answers[-1]))
+        refused = api.post("/api/v1/estimate", json={**small, "s3_key": "nothing.csv"})
+        assert api.get("/api/v1/tasks").status_code == 200
+    until(lambda: api.post("/api/v1/estimate", json=small).status_code == 200)
+
+    assert (answers[-1].json()["code"], answers[-1].headers["retry-after"]) == ("busy", "5")
+    assert refused.status_code == 404
+
+
+def is_busy(answer: httpx2.Response) -> bool:
+    assert answer.status_code in (200, 429), answer.text
+    return answer.status_code == 429
+
+
 def test_tasks_are_listed_newest_first_in_pages(api: httpx2.Client, landed: str) -> None:
     """Following the cursor gives each task once, and the filter by status holds."""
     submit(api, s3_key="products.csv", namespace="listed")
@@ -288,15 +323,6 @@ def test_pause_resume_and_cancel(api: httpx2.Client, tables: Path) -> None:
     assert ended["status"] == "cancelled"
     assert ended["outcome"].startswith("cancelled")
     assert api.post(f"/api/v1/tasks/{task_id}/pause").json()["code"] == "wrong-state"
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Return as soon as it is true. Raises TimeoutError when it never is."""
-    give_up = time.monotonic() + 60
-    while not true():
-        if time.monotonic() > give_up:
-            raise TimeoutError
-        time.sleep(0.05)
 
 
 def test_cancelling_at_work_takes_the_copy_of_the_source_away(

@@ -51,6 +51,10 @@ DOOR_CODES: dict[str, tuple[int, str]] = {
     "body-too-large": (413, "the body is larger than this path takes"),
     "unsupported-media-type": (415, "the body's Content-Type is not one this path takes"),
     "validation-failed": (422, "a field is missing, unknown or wrong; `errors` names each"),
+    "busy": (
+        429,
+        "one process does one thing of this kind at a time; Retry-After says when to ask again",
+    ),
     "http-error": (500, "any other refusal of the HTTP layer"),
     "internal-error": (500, "a fault of the service; it was logged under the request's id"),
 }

@@ -18,6 +18,7 @@ _MEANINGS = {
     413: "The body is too large.",
     415: "The body's Content-Type is not taken here.",
     422: "A field is missing, unknown or wrong.",
+    429: "Too much of this is being done; try again after Retry-After.",
     501: "This service was set up without that part.",
     503: "A part does not answer now; try again.",
     507: "The disk is nearly full.",

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 
 from app.api.traffic import Tally
+from app.api.turns import Turns
 from app.config import Settings
 from app.keys import Keyring
 from app.workers.doorbell import Doorbell
@@ -20,7 +21,10 @@ from rowvec.model import Task
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`stopping` is set when the process has been told to end: streams end themselves then."""
+    """`stopping` is set when the process has been told to end: streams end themselves then.
+
+    `scans` are looks at whole tables, each of which slows other answers of its process.
+    """
 
     settings: Settings
     machine: Machine
@@ -28,6 +32,7 @@ class Service:
     tally: Tally
     doorbell: Doorbell
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    scans: Turns = field(default_factory=lambda: Turns("the scan of another table"))
 
     async def stops_within(self, seconds: float) -> bool:
         """Wait so long, or until the process is told to end; says whether it is."""

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Header, Request, Response
 from app.api.models import ProcessRequest
 from app.api.openapi import refuses
 from app.api.presence import while_connected
-from app.api.service import TheService
+from app.api.service import Service, TheService
 from app.api.status import seen_state
 from app.api.views import Accepted, EstimateView
-from rowvec.estimate import estimate
+from rowvec.estimate import Estimate, checked, estimate_of
 from rowvec.intake import submit
 
 router = APIRouter(tags=["process"])
@@ -69,10 +69,17 @@ async def process(
     operation_id="estimate",
     summary="Rows, tokens, dollars and time, without spending any",
     response_description="What the same body would come to; nothing was recorded or spent.",
-    responses=refuses(400, 401, 403, 404, 409, 413, 422, 501, 503),
+    responses=refuses(400, 401, 403, 404, 409, 413, 422, 429, 501, 503, 507),
 )
 async def estimate_task(body: ProcessRequest, the: TheService, request: Request) -> EstimateView:
     """Checks the request as `process` does, scans the table (up to 2 GiB of it) and looks at a sample of
-    its rows. A caller who hangs up stops it."""
-    work = estimate(the.machine, body.as_task(the.settings))
-    return EstimateView.of(await while_connected(request, work))
+    its rows. A caller who hangs up stops it. A process scans one table at a time: who would wait for more
+    than two seconds is told to come again (429)."""
+    return EstimateView.of(await while_connected(request, _estimated(body, the)))
+
+
+async def _estimated(body: ProcessRequest, the: Service) -> Estimate:
+    """What can be refused without a scan waits for nobody."""
+    spec = await checked(the.machine, body.as_task(the.settings))
+    async with the.scans.taken():
+        return await estimate_of(the.machine, spec)
