@@ -101,11 +101,11 @@ class Worker:
         if free <= 0:
             return False
         claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
-        await self._tell_others(claims)
         for claim in claims:
             piece = asyncio.create_task(self._do(claim))
             self._running.add(piece)
             piece.add_done_callback(self._ended)
+        await self._tell_others(claims)
         return bool(claims)
 
     def _ended(self, piece: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from celery import signals
@@ -10,19 +11,17 @@ from celery import signals
 from app.config import Settings
 from app.logs import configure_logging
 from app.workers.resident import Resident
-from rowvec.errors import NotConfigured
 
 
 class Pool:
     """Hears Celery's signals, of which some come in the program itself and some in its pool's processes.
 
-    The pipe is made before the first fork. Its other end is told when the program shuts down, and closes
-    when the program is killed; either is the sign to stop for all pool processes.
+    The pipe is made before the first fork, and what is written to it when the program shuts down is never
+    read away, so that all pool processes see it. When the program is killed they end with it.
     """
 
     def __init__(self, config: Settings) -> None:
         self._config = config
-        self._owner = 0
         self._heard, self._told = -1, -1
         self._resident: Resident | None = None
 
@@ -45,16 +44,14 @@ class Pool:
 
     def _open(self, **_: Any) -> None:
         if not self._config.broker_url:
-            raise NotConfigured(
-                "Celery workers need BROKER_URL (redis://host:6379/0), the same as the service's. Without it "
-                "the service runs a worker of its own, and no Celery is needed."
+            # Celery logs what a receiver raises and goes on, unless it is this.
+            sys.exit(
+                "error: Celery workers need BROKER_URL (redis://host:6379/0), the same as the service's. "
+                "Without it the service runs a worker of its own, and no Celery is needed."
             )
-        self._owner = os.getpid()
         self._heard, self._told = os.pipe()
 
     def _begin(self, **_: Any) -> None:
-        if os.getpid() != self._owner:
-            os.close(self._told)
         self._resident = Resident(self._config, self._heard)
         self._resident.start()
 

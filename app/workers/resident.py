@@ -25,7 +25,7 @@ START_SECONDS = 5.0
 
 
 class Resident:
-    """Works from `start` until `stop`, or until the descriptor `heard` can be read or is at its end."""
+    """Works from `start` until `stop`, or until the descriptor `heard` can be read."""
 
     def __init__(self, config: Settings, heard: int) -> None:
         self._config = config

@@ -79,3 +79,25 @@ def test_celery_works_for_the_service(service: Service, celery: subprocess.Popen
     celery.send_signal(signal.SIGTERM)
     assert celery.wait(PATIENCE) == 0
     assert active(service) == 0
+
+
+def test_no_process_works_on_without_its_parent(celery: subprocess.Popen[bytes]) -> None:
+    """When Celery is killed, the processes of its pool end."""
+    pool = psutil.Process(celery.pid).children(recursive=True)
+    celery.kill()
+    celery.wait()
+    gone, left = psutil.wait_procs(pool, PATIENCE)
+    for process in left:
+        process.kill()
+    assert (len(gone), left) == (2, [])
+
+
+def test_without_a_broker_celery_says_what_it_needs(tmp_path: Path) -> None:
+    """BROKER_URL is named, and nothing is started."""
+    with Service(tmp_path) as service:
+        ended = subprocess.run(
+            [*CELERY, "worker"],
+            cwd=ROOT, env=service._whole_environment(), capture_output=True, timeout=PATIENCE,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert b"error: Celery workers need BROKER_URL" in ended.stderr
