@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,19 @@ def require_fit(store: VectorStore, batch: VectorBatch) -> list[str]:
     if not finite.all():
         bad = batch.ids[int(np.argmin(finite))]
         raise InputRefused(f"The vector of '{bad}' holds NaN or infinity; embed its row again.")
-    metadata = [_as_json(id_, fields) for id_, fields in zip(batch.ids, batch.metadata, strict=True)]
+    metadata = list(_each_as_json(batch))
     _require_sizes(store, batch, metadata)
     return metadata
+
+
+def _each_as_json(batch: VectorBatch) -> Iterator[str]:
+    """Passages of one row follow each other and share their metadata, which is encoded and held once."""
+    last: Mapping[str, Any] | None = None
+    text = ""
+    for id_, fields in zip(batch.ids, batch.metadata, strict=True):
+        if fields is not last:
+            last, text = fields, _as_json(id_, fields)
+        yield text
 
 
 def _as_json(id_: str, fields: Mapping[str, Any]) -> str:
