@@ -26,6 +26,19 @@ class FileStore(ABC):
     async def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Bytes `start` to `end` (or the end). Raises FileNotFoundError."""
 
+    async def read_unchanged(self, name: str, size: int, start: int, end: int) -> bytes | None:
+        """Bytes `start` to `end` of a file that has `size`; None where it has not, or is gone."""
+        if await self.size(name) != size:
+            return None
+        end = min(end, size)
+        if start >= end:
+            return b""
+        try:
+            data = await self.read(name, start, end)
+        except FileNotFoundError:
+            return None
+        return data if len(data) == end - start else None
+
     @abstractmethod
     async def size(self, name: str) -> int | None:
         """Size in bytes, None where there is no such file."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import obstore
 
-from rowvec.bucket import Bucket
+from rowvec.bucket import Bucket, Found
 from rowvec.errors import InvalidRequest, NotConfigured
 from rowvec.filestores.base import FileStore
 
@@ -84,16 +84,17 @@ class S3Store(FileStore):
         return await self._bucket.read(name, start, end)
 
     async def size(self, name: str) -> int | None:
-        self._check(name)
-        try:
-            return (await self._bucket.look(name)).size
-        except FileNotFoundError:
-            return None
+        found = await self._find(name)
+        return None if found is None else found.size
 
     async def written_at(self, name: str) -> float | None:
+        found = await self._find(name)
+        return None if found is None else found.written_at
+
+    async def _find(self, name: str) -> Found | None:
         self._check(name)
         try:
-            return (await self._bucket.look(name)).written_at
+            return await self._bucket.look(name)
         except FileNotFoundError:
             return None
 

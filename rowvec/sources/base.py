@@ -64,16 +64,8 @@ class ExportedSource(Source):
         """
 
     async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
-        if await self._files.size(pin.version) != pin.size:
-            raise _gone(pin)
-        end = min(end, pin.size)
-        if start >= end:
-            return b""
-        try:
-            data = await self._files.read(pin.version, start, end)
-        except FileNotFoundError as error:
-            raise _gone(pin) from error
-        if len(data) != end - start:
+        data = await self._files.read_unchanged(pin.version, pin.size, start, end)
+        if data is None:
             raise _gone(pin)
         return data
 

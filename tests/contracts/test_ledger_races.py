@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -92,7 +93,8 @@ class Turmoil:
                     continue
                 if after.hold is Hold.PAUSED:
                     self.held.add(task.id)
-        await self.ledger.flag(self.tasks[0].id, Flag.CANCEL)
+        with suppress(WrongState):  # it may have failed by now
+            await self.ledger.flag(self.tasks[0].id, Flag.CANCEL)
 
     async def _sweeper(self) -> None:
         for _ in range(TURNS):
