@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rowvec.filestores.base import FileStore
 from rowvec.manifest import Manifest, Written, decode_hashes, id_hashes
 
-PARTITION = 500_000
+PARTITION = 125_000
 """Rows whose hashes are held at once, and"""
 RESOLVED = 50_000
 """doubled ids that are: what bounds the memory of settling."""

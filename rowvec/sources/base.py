@@ -16,7 +16,7 @@ class Source(ABC):
     `block_bytes` is how much the planner reads at a time: more where every read costs a round trip.
     """
 
-    block_bytes = 4 << 20
+    block_bytes = 2 << 20
 
     @classmethod
     @abstractmethod
