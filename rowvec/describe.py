@@ -9,8 +9,9 @@ from itertools import chain
 
 from rowvec.dates import DateWindow
 from rowvec.metadata import Fitter, Value
-from rowvec.model import Rejection, TaskSpec
 from rowvec.reader import ChunkRows
+from rowvec.rejection import Rejection
+from rowvec.spec import TaskSpec
 from rowvec.text import Template, clean, content_id, passages, row_id
 
 CountTokens = Callable[[Sequence[str]], list[int]]

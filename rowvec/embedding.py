@@ -15,8 +15,8 @@ from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarg
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
-from rowvec.model import Embedding, Floats
 from rowvec.retry import outlast
+from rowvec.vectors import Embedding, Floats
 
 FIRST_PART = 0.4
 """Of texts of which one is refused, the share that is asked first. The other part need not be asked as a

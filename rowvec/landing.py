@@ -15,8 +15,9 @@ from rowvec.embedding import Embedded, embed
 from rowvec.errors import PauseNeeded
 from rowvec.lease import Lease
 from rowvec.machine import Machine
-from rowvec.model import Rejection, TaskSpec
 from rowvec.reader import ChunkRows
+from rowvec.rejection import Rejection
+from rowvec.spec import TaskSpec
 from rowvec.storing import Stored, store
 
 

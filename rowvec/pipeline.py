@@ -19,10 +19,12 @@ from rowvec.layout import without_headers
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
-from rowvec.model import Chunk, ChunkFiles, Counts, PlannedChunk, Rejection, TaskSpec
+from rowvec.model import Chunk, ChunkFiles, Counts, PlannedChunk
 from rowvec.reader import ChunkRows, read_chunk
+from rowvec.rejection import Rejection
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
+from rowvec.spec import TaskSpec
 from rowvec.spool import opened
 
 

@@ -15,11 +15,13 @@ from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.manifest import Written, read_merged, written
-from rowvec.model import Rejection, Stamp, Task
+from rowvec.model import Task
 from rowvec.pipeline import read_and_describe
 from rowvec.rejected import done_chunks, doubles_name, encode
+from rowvec.rejection import Rejection
 from rowvec.spool import drop_copy
 from rowvec.storing import vector_ids
+from rowvec.vectors import Stamp
 
 BATCH = 2_000
 

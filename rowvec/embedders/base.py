@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from rowvec.model import Embedding, Rates
+from rowvec.rates import Rates
+from rowvec.vectors import Embedding
 
 
 class Embedder(ABC):

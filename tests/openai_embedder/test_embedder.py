@@ -19,7 +19,7 @@ from rowvec.errors import (
     Unavailable,
     Unusable,
 )
-from rowvec.model import Rates
+from rowvec.rates import Rates
 from standins.openai import tokens, vector
 from standins.openai.settings import BILLING
 from standins.process import Standin

@@ -15,8 +15,9 @@ from rowvec.embedders.openai import OpenAIEmbedder
 from rowvec.estimate import estimate
 from rowvec.governor import Governor
 from rowvec.intake import TaskRequest
-from rowvec.model import Flag, Hold, Rejection, Task, TaskState
+from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.rejected import rejections
+from rowvec.rejection import Rejection
 from rowvec.search import search
 from standins.openai import tokens, vector
 from standins.process import Standin

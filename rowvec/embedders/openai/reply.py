@@ -9,7 +9,7 @@ import numpy as np
 import pybase64
 
 from rowvec.errors import Unavailable, Unusable
-from rowvec.model import Floats
+from rowvec.vectors import Floats
 
 
 class _Item(msgspec.Struct):
