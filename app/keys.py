@@ -13,9 +13,9 @@ import secrets
 import zlib
 from collections.abc import Sequence
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import NotConfigured
 from rowvec.ledgers.base import Ledger
-from rowvec.model import ApiKey
 
 PREFIX = "vdb_live_"
 MIN_LENGTH = 32

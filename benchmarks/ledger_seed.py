@@ -16,18 +16,8 @@ from rowvec.ledgers.books.rules import Entry
 from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.ledgers.sql.tables import chunk_row, chunks, entry_row, plan_row, tasks
 from rowvec.manifest import chunk_files
-from rowvec.model import (
-    Chunk,
-    ChunkFiles,
-    ChunkState,
-    Counts,
-    Dialect,
-    PlannedChunk,
-    SourcePin,
-    Task,
-    TaskSpec,
-    TaskState,
-)
+from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, PlannedChunk, Task, TaskState
+from rowvec.spec import Dialect, SourcePin, TaskSpec
 
 CHUNK_ROWS = 1000
 BATCH = 200

@@ -11,9 +11,10 @@ from pathlib import Path
 from benchmarks.findings import Findings, Table, at_least, number
 from benchmarks.section import Section, Sizes
 from benchmarks.table import HEADER, write_large_table
-from rowvec.model import Dialect, TaskSpec, Totals
+from rowvec.model import Totals
 from rowvec.planner import plan
 from rowvec.sources.local import LocalSource
+from rowvec.spec import Dialect, TaskSpec
 
 BYTES = 1_000_000_000
 SCANS = 5

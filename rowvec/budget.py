@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 REQUEST_BURST = 0.75
 """Seconds of requests that may be sent at once after a rest; providers allow one, the rest is for jitter."""

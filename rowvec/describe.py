@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 
 from rowvec.dates import DateWindow
 from rowvec.metadata import Fitter, Value
-from rowvec.model import Rejection, TaskSpec
 from rowvec.reader import ChunkRows
+from rowvec.rejection import Rejection
+from rowvec.spec import TaskSpec
 from rowvec.text import Template, clean, content_id, passages, row_id
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -29,11 +31,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """`entries` have distinct row ids. `notes` are rejections, doubles and warnings."""
+    """`entries` have distinct row ids. `notes` are rejections and warnings.
+
+    `doubles` are, by row id, the rows of which a later one is among the entries, in the order of the file.
+    """
 
     entries: list[Entry]
     notes: list[Rejection]
     filtered: int
+    doubles: Mapping[str, Sequence[Entry]]
+
+    def standings(self) -> Iterator[Entry]:
+        """Every row that may land, of doubled ids too."""
+        return chain(self.entries, *self.doubles.values())
 
 
 class RowRefused(Exception):
@@ -60,6 +70,7 @@ class Describer:
 
     def describe(self, rows: ChunkRows) -> Described:
         by_id: dict[str, Entry] = {}
+        doubles: dict[str, list[Entry]] = {}
         notes = list(rows.rejections)
         filtered = 0
         for position, row in enumerate(rows.rows):
@@ -73,9 +84,9 @@ class Describer:
                 continue
             notes += [rows.rejection(position, "warning", "metadata-trimmed", text) for text in warnings]
             if earlier := by_id.pop(entry.row_id, None):
-                notes.append(_doubled(rows, earlier, entry))
+                doubles.setdefault(entry.row_id, []).append(earlier)
             by_id[entry.row_id] = entry
-        return Described(list(by_id.values()), notes, filtered)
+        return Described(list(by_id.values()), notes, filtered, doubles)
 
     def _selected(self, row: Sequence[str]) -> bool:
         if self._date_at is None:
@@ -102,11 +113,6 @@ class Describer:
         if identity is None:
             raise RowRefused("empty-id", f"the id column '{self._spec.id_column}' is empty in this row")
         return identity
-
-
-def _doubled(rows: ChunkRows, earlier: Entry, later: Entry) -> Rejection:
-    reason = doubled_reason(later.number, later.row_id)
-    return rows.rejection(earlier.position, "duplicate", "doubled-id", reason)
 
 
 def doubled_reason(winner: int, row_id: str) -> str:

@@ -18,7 +18,6 @@ PARTITION = 125_000
 """Rows whose hashes are held at once, and"""
 RESOLVED = 50_000
 """doubled ids that are: what bounds the memory of settling."""
-SPILL_BYTES = 1 << 15
 
 Hashes = NDArray[np.uint64]
 
@@ -65,24 +64,35 @@ async def find_doubles(
 
 
 class _Parts:
-    """Hashes parted by their value, each part in a file of its own until it is looked at."""
+    """Hashes parted by their value, each part in a file of its own until it is looked at.
+
+    No file is open for longer than it is written: there are two thousand for a billion rows.
+    """
 
     def __init__(self, folder: Path, count: int) -> None:
         self._count = count
         self._paths = [folder / str(part) for part in range(count)]
-        self._files = [path.open("wb", SPILL_BYTES) for path in self._paths]
+        self._held: list[Hashes] = []
 
     def add(self, hashes: Hashes) -> None:
+        self._held.append(hashes)
+        if sum(map(len, self._held)) >= PARTITION:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        hashes = np.concatenate([np.empty(0, np.uint64), *self._held])
+        self._held.clear()
         part_of = hashes % np.uint64(self._count)
         order = np.argsort(part_of, kind="stable")
         borders = np.searchsorted(part_of[order], np.arange(1, self._count, dtype=np.uint64))
-        for file, part in zip(self._files, np.split(hashes[order], borders), strict=True):
-            file.write(part.tobytes())
+        for path, part in zip(self._paths, np.split(hashes[order], borders), strict=True):
+            with path.open("ab") as file:
+                file.write(part.tobytes())
 
     def doubled(self) -> Iterator[Hashes]:
         """Of each part the hashes that came more than once."""
-        for file, path in zip(self._files, self._paths, strict=True):
-            file.close()
+        self._put_away()
+        for path in self._paths:
             hashes = np.fromfile(path, np.uint64)
             path.unlink()
             hashes.sort()

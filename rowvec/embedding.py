@@ -11,16 +11,23 @@ import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable
+from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable, Unusable
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
-from rowvec.model import Embedding, Floats
 from rowvec.retry import outlast
+from rowvec.vectors import Embedding, Floats
 
 FIRST_PART = 0.4
 """Of texts of which one is refused, the share that is asked first. The other part need not be asked as a
 whole when the first is taken: so cut, one in 2,048 is found with 17 requests at most, by halves with 22."""
+
+TRIES_TOGETHER = 2
+"""So often texts are asked for whose answers are unusable, before the one at fault is looked for, and"""
+TRIES_ALONE = 4
+"""so often that one, before its row is rejected. Each is paid, and bad luck must not look like a bad text."""
+ANY_TEXT = "ping"
+"""What gets its vector wherever anything does: as long as it gets none, no text is to blame."""
 
 
 @dataclass(slots=True)
@@ -115,9 +122,12 @@ class Job:
         self.out.refused[self.out.owners[place]] = reason
         self._done[place] = True
 
-    async def ask(self, low: int, high: int, lease: Lease, seen: int) -> Embedding:
+    async def check_embedder(self, lease: Lease, seen: int) -> None:
+        """Raises Unusable as long as not even another text gets its vector."""
+        self.out.tokens += (await self.ask([ANY_TEXT], lease, seen)).tokens
+
+    async def ask(self, texts: Sequence[str], lease: Lease, seen: int) -> Embedding:
         """One request. A 429 makes everyone wait, and the same batch is sent again."""
-        texts = self.texts[low:high]
         budget = sum(self._embedder.estimate_tokens(texts))
         while True:
             try:
@@ -155,10 +165,11 @@ class _Request:
     lease: Lease
     seen: int
 
-    async def run(self, low: int, high: int) -> bool:
+    async def run(self, low: int, high: int, tries: int = TRIES_TOGETHER) -> bool:
         """Ask for these texts. True when all of them were taken at once."""
+        asking = _Asking(self, self.job.texts[low:high], TRIES_ALONE if high - low == 1 else tries)
         try:
-            embedding = await outlast(self.lease, lambda: self.job.ask(low, high, self.lease, self.seen))
+            embedding = await outlast(self.lease, asking.ask)
         except InputRefused as error:
             if high - low == 1:
                 self.job.refuse(low, error.message)
@@ -177,10 +188,36 @@ class _Request:
             await self.run(low, high)
             return
         cut = low + max(1, round((high - low) * FIRST_PART))
-        if await self.run(low, cut):
+        if await self.run(low, cut, tries=1):
             await self._narrow(cut, high)
         else:
-            await self.run(cut, high)
+            await self.run(cut, high, tries=1)
+
+
+@dataclass(slots=True)
+class _Asking:
+    """Some texts, asked for until an answer can be used, or it is known that none will be."""
+
+    request: _Request
+    texts: Sequence[str]
+    tries: int
+    failed: int = 0
+
+    async def ask(self) -> Embedding:
+        """Raises Unusable while another try is worth it, then InputRefused; all else as `Job.ask`."""
+        job, lease, seen = self.request.job, self.request.lease, self.request.seen
+        try:
+            return await job.ask(self.texts, lease, seen)
+        except Unusable as error:
+            self.failed += 1
+            if self.failed < self.tries:
+                raise
+            if len(self.texts) == 1:
+                await job.check_embedder(lease, seen)
+            raise InputRefused(
+                f"Asked {self.failed} times, no answer could be used, though that for another text could: "
+                f"{error.message}"
+            ) from error
 
 
 @asynccontextmanager

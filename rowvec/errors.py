@@ -4,6 +4,7 @@
     ├── RetryLater              try the same call again, after `retry_after` seconds when given
     │   ├── RateLimited         everyone waits together; the rows stay batched
     │   └── Unavailable         a part does not answer, times out, or cuts its reply short
+    │       └── Unusable        it answers, and not what was asked; due to one input alone: reject that row
     ├── PauseNeeded             a person has to act; the task waits, and resumes without loss
     │   ├── CredentialsRefused  wrong key, wrong region, no permission
     │   ├── QuotaExhausted      the account has no money or no units left
@@ -56,6 +57,10 @@ class RateLimited(RetryLater):
 
 class Unavailable(RetryLater):
     code = "unavailable"
+
+
+class Unusable(Unavailable):
+    code = "unusable"
 
 
 class PauseNeeded(RowvecError):

@@ -14,9 +14,9 @@ from rowvec.errors import InputRefused, NotConfigured, RetryLater
 from rowvec.excerpt import excerpt
 from rowvec.intake import TaskRequest, prepare_spec
 from rowvec.machine import Machine
-from rowvec.model import TaskSpec
 from rowvec.pipeline import read_and_describe_from
 from rowvec.sources.base import Source
+from rowvec.spec import TaskSpec
 from rowvec.survey import SCAN_BYTES, Run, Survey, sample, survey
 
 TIMED_TEXTS = 512

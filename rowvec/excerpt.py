@@ -17,8 +17,8 @@ from typing import IO
 from rowvec.errors import DiskLow, Unavailable
 from rowvec.filestores.base import FileStore
 from rowvec.machine import Machine
-from rowvec.model import SourcePin, TaskSpec
 from rowvec.sources.base import Source
+from rowvec.spec import SourcePin, TaskSpec
 from rowvec.spool import blocks_of, converted, unpacker_of
 
 

@@ -12,9 +12,10 @@ from rowvec.errors import LeaseLost, RequestRefused, SourceDamaged, TaskFailed
 from rowvec.intake import closed, wished
 from rowvec.lease import Lease
 from rowvec.machine import Machine
-from rowvec.model import SourcePin, Task, TaskSpec
+from rowvec.model import Task
 from rowvec.retry import outlast
 from rowvec.sources.base import BrokeOff, ExportedSource
+from rowvec.spec import SourcePin, TaskSpec
 
 EXPORTS = 3
 """How often one claim lets an export begin that then breaks off midway."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rowvec.budget import Budget, LocalBudget
 from rowvec.errors import PauseNeeded, RateLimited, RequestTooLarge
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 DEFAULT_PAUSE = 5.0
 """Seconds of quiet after a 429 that does not say how long."""

@@ -16,10 +16,11 @@ from rowvec.layout import check_layout
 from rowvec.ledgers.base import Submitted
 from rowvec.machine import Limits, Machine
 from rowvec.metadata import TYPES, infer_types
-from rowvec.model import Dialect, PlannedChunk, SourcePin, TaskSpec
+from rowvec.model import PlannedChunk
 from rowvec.reader import ChunkRows, read_rows
 from rowvec.records import Frames, frame
 from rowvec.sources.base import ExportedSource, Source
+from rowvec.spec import Dialect, SourcePin, TaskSpec
 from rowvec.spool import beginning
 from rowvec.text import Template
 

@@ -2,7 +2,8 @@
 
 Certain are a header that is repeated, and records that share another width than the header's: most of the
 first ones (what was taken for the header is a preamble), or all between two gaps of blank lines (another
-table). The rest is judged row by row. docs/decisions/0007-one-table-a-file.md says why.
+table). The rest is judged row by row, as is all that comes after so many good rows that the header is
+beyond doubt. docs/decisions/0007-one-table-a-file.md says why.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from rowvec.records import Frames, Offsets, parse
 
 _FEWEST = 3
 """So many records of one other width are no accident."""
+_PROOF = 100
+"""So many rows of the header's width prove that it is one: what comes after them is judged row by row."""
 _SPLIT = frozenset({"too-few-fields", "too-many-fields", "not-utf8", "nul-byte"})
 """Why a record can be rejected although its fields can be told apart."""
 
@@ -32,13 +35,19 @@ class _Records:
     widths: Offsets
     gaps: Offsets
 
+    def until_proof(self, width: int) -> _Records:
+        """Those above the record that leaves no doubt that a header of this width is the table's."""
+        [fitting] = np.nonzero(self.widths == width)
+        end = fitting[_PROOF - 1] + 1 if len(fitting) >= _PROOF else len(self.widths)
+        return _Records(self.lines[:end], self.widths[:end], self.gaps[:end])
+
 
 def check_layout(header: Header, frames: Frames, rows: ChunkRows) -> None:
     """Raises SourceDamaged, naming the line, unless these first records are rows under this header."""
-    records = _records(header, frames, rows)
+    records = _records(header, frames, rows).until_proof(len(header.columns))
     _check_beginning(header, records)
     _check_sections(header, records)
-    for at in _repeats(header.columns, rows):
+    for at in _repeats(header.columns, rows.rows[:_PROOF]):
         raise SourceDamaged(
             f"Line {rows.lines[at]} is the header once more. Take out every header but the first, or submit "
             "each table by itself."
@@ -48,16 +57,16 @@ def check_layout(header: Header, frames: Frames, rows: ChunkRows) -> None:
 def without_headers(columns: Sequence[str], rows: ChunkRows) -> ChunkRows:
     """The rows less those that are the header once more, which are rejected."""
     reason = "this row is the table's header once more"
-    return rows.without(_repeats(columns, rows), "repeated-header", reason)
+    return rows.without(_repeats(columns, rows.rows), "repeated-header", reason)
 
 
-def _repeats(columns: Sequence[str], rows: ChunkRows) -> list[int]:
+def _repeats(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     """Positions of rows that are the header, but for case and space. A single name may be a value, too."""
     if len(columns) < 2:
         return []
     names = [_folded(name) for name in columns]
-    suspects = [at for at, row in enumerate(rows.rows) if _folded(row[0]) == names[0]]
-    return [at for at in suspects if [_folded(value) for value in rows.rows[at]] == names]
+    suspects = [at for at, row in enumerate(rows) if _folded(row[0]) == names[0]]
+    return [at for at in suspects if [_folded(value) for value in rows[at]] == names]
 
 
 def _folded(name: str) -> str:

@@ -18,7 +18,7 @@ from rowvec.filestores.base import FileStore
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
-from rowvec.model import Rates
+from rowvec.rates import Rates
 from rowvec.remembered import Remembered
 from rowvec.sources.base import Source
 from rowvec.vectorstores.base import VectorStore

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rowvec.model import TaskSpec
+from rowvec.spec import TaskSpec
 
 Value = str | float | int | bool
 

@@ -1,18 +1,12 @@
-"""The values that pass between the rooms. All frozen: what changes over time is in the ledger."""
+"""Tasks, chunks, and who works on them. All frozen: what changes over time is in the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import TypeAdapter
-
-Floats = NDArray[np.float32]
+from rowvec.spec import TaskSpec
 
 
 class TaskState(StrEnum):
@@ -59,79 +53,6 @@ class WorkKind(StrEnum):
     PLAN = "plan"
     CHUNK = "chunk"
     SETTLE = "settle"
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePin:
-    """One version of one source. `version` changes whenever the bytes may have changed."""
-
-    kind: str
-    ref: str
-    version: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How the bytes spell a table. The quote is always `"`, doubled inside quotes.
-
-    `encoding` is the name of a Python codec, `compression` is `gzip`, `zstd` or empty.
-    """
-
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    compression: str = ""
-
-    @property
-    def copied(self) -> bool:
-        """Is the table read from a copy in plain UTF-8? Then all offsets are those of the copy."""
-        return bool(self.compression) or self.encoding != "utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """All that a task depends on, pinned when it is submitted and never changed after.
-
-    Only where the table must be exported first is the spec open: `wish` is the request, in JSON, and what
-    only the table can tell is empty. Whoever plans closes it, once; then `wish` is None.
-    `data_start` is the byte offset of the first record after the header, `data_line` its 1-based
-    physical line. `types` maps each metadata column to `string`, `number` or `bool`.
-    `embedder` names the backend; `model` and `dimension` what it must still be when work is done.
-    """
-
-    source: SourcePin
-    header: tuple[str, ...]
-    data_start: int
-    data_line: int
-    dialect: Dialect
-    chunk_size: int
-    max_record_bytes: int
-    namespace: str
-    embedder: str
-    model: str
-    dimension: int
-    id_column: str | None = None
-    id_prefix: str = ""
-    text_columns: tuple[str, ...] = ()
-    text_template: str | None = None
-    metadata_columns: tuple[str, ...] = ()
-    types: Mapping[str, str] = field(default_factory=dict)
-    date_column: str | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    date_format: str | None = None
-    parent_id: str | None = None
-    wish: str | None = None
-
-    def to_json(self) -> str:
-        return _SPEC.dump_json(self).decode()
-
-    @staticmethod
-    def from_json(text: str | bytes) -> TaskSpec:
-        return _SPEC.validate_json(text)
-
-
-_SPEC: TypeAdapter[TaskSpec] = TypeAdapter(TaskSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,106 +197,6 @@ class WorkerInfo:
     alive: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A row that is not in the index, and why.
-
-    `outcome` is `rejected` or `duplicate` (a later row of the file has the same id) or `warning`
-    (the row landed, with something trimmed). `content` is the record as it stands in the file, cut
-    at 64 KiB; `start` and `end` are its byte range in the pinned source (or its UTF-8 copy), `line` its
-    1-based physical line. Doubles that are found across chunks carry the row number only.
-    """
-
-    outcome: str
-    row: int
-    line: int | None
-    start: int | None
-    end: int | None
-    code: str
-    reason: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What a provider takes at most; None where that is not known, or where there is no limit."""
-
-    requests_per_second: float | None = None
-    tokens_per_minute: float | None = None
-
-    def or_else(self, other: Rates) -> Rates:
-        """These rates, and the other's where these are None."""
-        return Rates(
-            other.requests_per_second if self.requests_per_second is None else self.requests_per_second,
-            other.tokens_per_minute if self.tokens_per_minute is None else self.tokens_per_minute,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """One request's answer: float32 `vectors` of shape (texts, dimension), and the `tokens` it cost.
-
-    `rates` are what the provider told with it that the caller is to keep to.
-    """
-
-    vectors: Floats
-    tokens: int
-    rates: Rates | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VectorBatch:
-    """Vectors to write, column by column; all columns have the same length n.
-
-    `vectors` is float32 of shape (n, dimension). `ids` are the vectors' ids, `row_ids` the ids of
-    the rows they come from (equal unless a row was split into passages), unique within the batch.
-    """
-
-    task_id: str
-    ids: Sequence[str]
-    row_ids: Sequence[str]
-    row_numbers: Sequence[int]
-    vectors: Floats
-    texts: Sequence[str]
-    metadata: Sequence[Mapping[str, Any]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Who wrote a stored vector: task and 1-based row number."""
-
-    id: str
-    row_id: str
-    task_id: str
-    row_number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A search result. `score` is the cosine similarity, -1 to 1, higher is nearer."""
-
-    id: str
-    score: float
-    text: str
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key as stored: never the secret, only the SHA-256 of the whole key in hex."""
-
-    id: str
-    sha256: str
-    name: str
-    created_at: float = 0.0
-    revoked_at: float | None = None
-
-
 def utc(seconds: float | None) -> datetime | None:
     """Seconds since the epoch as an aware datetime in UTC."""
-    from datetime import UTC
-
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

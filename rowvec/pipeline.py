@@ -10,22 +10,22 @@ taken back by the sweeper and run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from rowvec import manifest, rejected, repair, tolerance
 from rowvec.describe import Described, Describer, Entry
-from rowvec.embedding import Embedded, embed
-from rowvec.errors import PauseNeeded
+from rowvec.landing import Landing, land
 from rowvec.layout import without_headers
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest
-from rowvec.model import Chunk, ChunkFiles, Counts, PlannedChunk, Rejection, TaskSpec
+from rowvec.model import Chunk, ChunkFiles, Counts, PlannedChunk
 from rowvec.reader import ChunkRows, read_chunk
+from rowvec.rejection import Rejection
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
+from rowvec.spec import TaskSpec
 from rowvec.spool import opened
-from rowvec.storing import Stored, store
 
 
 async def run_chunk(machine: Machine, lease: Lease) -> None:
@@ -37,12 +37,10 @@ async def run_chunk(machine: Machine, lease: Lease) -> None:
     await machine.disk.check()
     await tolerance.check(machine, task)
     rows, described = await read_and_describe(machine, task.spec, chunk)
-    embedded, stored = await embed_and_store(machine, task.id, task.spec, described.entries, lease)
-    refused = embedded.refused | stored.refused
-    landed = [entry for place, entry in enumerate(described.entries) if place not in refused]
-    notes = described.notes + _refusals(rows, described.entries, embedded.refused, stored.refused)
-    files = await _record(machine, lease, landed, notes)
-    counts = _count(rows, described, landed, notes, embedded.tokens)
+    landing = await land(machine, lease, described)
+    notes = [*described.notes, *landing.notes(rows, described)]
+    files = await _record(machine, lease, landing.entries(), notes)
+    counts = _count(rows, described, landing, notes)
     await _commit(machine, lease, counts, files)
     machine.kept.drop(lease.claim)
 
@@ -75,27 +73,6 @@ async def read_and_describe_from(
     return rows, await asyncio.to_thread(describer.describe, rows)
 
 
-async def embed_and_store(
-    machine: Machine, task_id: str, spec: TaskSpec, entries: Sequence[Entry], lease: Lease
-) -> tuple[Embedded, Stored]:
-    """Vectors of the entries, durably in the store."""
-    check_embedder(machine, spec)
-    await lease.check()
-    embedded = await embed(machine.embedder, machine.governor, entries, lease, machine.kept)
-    return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
-
-
-def check_embedder(machine: Machine, spec: TaskSpec) -> None:
-    """A task is finished by the model it was begun with."""
-    embedder = machine.embedder
-    if (embedder.model, embedder.dimension) != (spec.model, spec.dimension):
-        raise PauseNeeded(
-            f"The task was submitted for the model {spec.model} with {spec.dimension} dimensions, this "
-            f"worker is configured for {embedder.model} with {embedder.dimension}. Set EMBEDDER back and "
-            "resume, or cancel the task and submit it again."
-        )
-
-
 async def _record(
     machine: Machine, lease: Lease, landed: Sequence[Entry], notes: Sequence[Rejection]
 ) -> ChunkFiles:
@@ -124,31 +101,20 @@ def _manifest_of(landed: Sequence[Entry]) -> bytes:
     ).encode()
 
 
-def _refusals(rows: ChunkRows, entries: Sequence[Entry], *refused: Mapping[int, str]) -> list[Rejection]:
-    codes = ("refused-by-embedder", "refused-by-store")
-    return [
-        rows.rejection(entries[place].position, "rejected", code, reason)
-        for code, reasons in zip(codes, refused, strict=True)
-        for place, reason in reasons.items()
-    ]
-
-
-def _count(
-    rows: ChunkRows, described: Described, landed: Sequence[Entry], notes: Collection[Rejection], tokens: int
-) -> Counts:
+def _count(rows: ChunkRows, described: Described, landing: Landing, notes: Collection[Rejection]) -> Counts:
     def noted(outcome: str) -> int:
         return sum(note.outcome == outcome for note in notes)
 
     return Counts(
         read=rows.read,
-        upserted=len(landed),
+        upserted=len(landing.landed),
         filtered=described.filtered,
         duplicate=noted("duplicate"),
         rejected=noted("rejected"),
         warnings=noted("warning"),
-        passages=sum(len(entry.passages) for entry in landed),
-        tokens=tokens,
-        embedded=len(described.entries),
+        passages=sum(len(entry.passages) for entry in landing.landed.values()),
+        tokens=landing.tokens,
+        embedded=landing.tried,
     )
 
 

@@ -9,9 +9,10 @@ from contextlib import aclosing
 import numpy as np
 
 from rowvec.errors import SourceChanged
-from rowvec.model import PlannedChunk, TaskSpec, Totals
+from rowvec.model import PlannedChunk, Totals
 from rowvec.records import Framer, Frames
 from rowvec.sources.base import Source
+from rowvec.spec import TaskSpec
 
 FRAME_BYTES = 1 << 20  # bounds the offsets held at once where every record is a byte long
 MAX_CHUNK_BYTES = 8 << 20

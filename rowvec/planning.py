@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rowvec.export import ensure_export
+from rowvec.landing import check_embedder
 from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.model import PlannedChunk, Totals
-from rowvec.pipeline import check_embedder
 from rowvec.planner import plan
 from rowvec.spool import ensure_copy, opened
 

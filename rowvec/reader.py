@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
 from rowvec.errors import SourceChanged
 from rowvec.fields import count_fields
-from rowvec.model import PlannedChunk, Rejection, TaskSpec
+from rowvec.model import PlannedChunk
 from rowvec.records import Fault, Frames, frame, parse
+from rowvec.rejection import Rejection
 from rowvec.sources.base import Source
+from rowvec.spec import TaskSpec
 
 CONTENT_BYTES = 64 << 10
 _MANY_FIELDS = 1 << 18  # from here on they are counted before any of them is made into an object

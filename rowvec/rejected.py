@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from rowvec.filestores.base import FileStore
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
-from rowvec.model import Chunk, ChunkState, Rejection
+from rowvec.model import Chunk, ChunkState
+from rowvec.rejection import Rejection
 
 PAGE = 250
 """Chunks asked of the ledger at a time."""

@@ -15,10 +15,12 @@ from dataclasses import replace
 
 from rowvec.errors import InvalidRequest
 from rowvec.machine import Machine
-from rowvec.model import Rejection, Task, TaskSpec
+from rowvec.model import Task
 from rowvec.reader import CONTENT_BYTES, ChunkRows
 from rowvec.records import parse
 from rowvec.rejected import rejections
+from rowvec.rejection import Rejection
+from rowvec.spec import TaskSpec
 
 LEAD = ("_row", "_reason")
 OPEN = "[repair]"

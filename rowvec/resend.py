@@ -14,8 +14,9 @@ from rowvec.errors import WrongState
 from rowvec.intake import TaskRequest, submit
 from rowvec.ledgers.base import Submitted
 from rowvec.machine import Machine
-from rowvec.model import Flag, Task, TaskSpec, TaskState
+from rowvec.model import Flag, Task, TaskState
 from rowvec.repair import repair_table
+from rowvec.spec import TaskSpec
 from rowvec.uploads import upload_name
 
 PREFIX = "rejected-"

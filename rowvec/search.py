@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rowvec.errors import InvalidRequest
 from rowvec.machine import Machine
-from rowvec.model import Match
 from rowvec.text import clean
+from rowvec.vectors import Match
 
 
 async def search(machine: Machine, namespace: str, query: str, limit: int = 10) -> list[Match]:

@@ -10,15 +10,18 @@ from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
 from rowvec.errors import TaskFailed, UnknownTask
 from rowvec.export import drop_exports
+from rowvec.landing import embed_and_store
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.manifest import Written, read_merged, written
-from rowvec.model import Rejection, Stamp, Task
-from rowvec.pipeline import embed_and_store, read_and_describe
+from rowvec.model import Task
+from rowvec.pipeline import read_and_describe
 from rowvec.rejected import done_chunks, doubles_name, encode
+from rowvec.rejection import Rejection
 from rowvec.spool import drop_copy
 from rowvec.storing import vector_ids
+from rowvec.vectors import Stamp
 
 BATCH = 2_000
 
@@ -92,7 +95,7 @@ async def _write_again(machine: Machine, lease: Lease, doubles: Sequence[Double]
     for number, wanted in rows.items():
         [chunk] = await machine.ledger.chunks(task.id, limit=1, after=number - 1)
         _, described = await read_and_describe(machine, task.spec, chunk)
-        entries = [entry for entry in described.entries if entry.number in wanted]
+        entries = [entry for entry in described.standings() if entry.number in wanted]
         embedded, stored = await embed_and_store(machine, task.id, task.spec, entries, lease)
         refused = embedded.refused | stored.refused
         if refused:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from rowvec.budget import REQUEST_BURST, SLACK, TOKEN_BURST, Budget, LocalBudget
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -15,10 +15,11 @@ from rowvec.encoding import UTF8, ToUtf8, compression_of, encoding_of
 from rowvec.errors import LeaseLost
 from rowvec.lease import Lease
 from rowvec.machine import Limits, Machine
-from rowvec.model import Dialect, SourcePin, Task, TaskSpec, TaskState
+from rowvec.model import Task, TaskState
 from rowvec.retry import outlast
 from rowvec.sources.base import Source
 from rowvec.sources.stored import StoredSource
+from rowvec.spec import Dialect, SourcePin, TaskSpec
 from rowvec.unpack import Unpacker, unpacked
 
 READ_BYTES = 4 << 20

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound
 from rowvec.machine import Machine
-from rowvec.model import Flag, Hold, Task, TaskSpec, TaskState
+from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.sources.base import ExportedSource
+from rowvec.spec import TaskSpec
 from rowvec.spool import drop_copy, opened
 
 

@@ -12,9 +12,9 @@ from rowvec.describe import Entry
 from rowvec.embedding import Embedded
 from rowvec.errors import InputRefused, Unavailable
 from rowvec.lease import Lease
-from rowvec.model import VectorBatch
 from rowvec.retry import outlast
 from rowvec.text import passage_id
+from rowvec.vectors import VectorBatch
 from rowvec.vectorstores.base import VectorStore
 
 UPSERTS_AT_ONCE = 4

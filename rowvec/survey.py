@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rowvec.model import PlannedChunk, TaskSpec, Totals
+from rowvec.model import PlannedChunk, Totals
 from rowvec.planner import MAX_CHUNK_BYTES, plan
 from rowvec.records import Frames, frame
 from rowvec.sources.base import Source
+from rowvec.spec import TaskSpec
 
 SCAN_BYTES = 2 << 30
 SCAN_CHUNKS = 250_000

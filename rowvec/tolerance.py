@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from rowvec import rejected
 from rowvec.errors import PauseNeeded
 from rowvec.machine import Machine
-from rowvec.model import Chunk, ChunkState, Rejection, Task
+from rowvec.model import Chunk, ChunkState, Task
+from rowvec.rejection import Rejection
 
 FIRST_ROWS = 1000
 OPENING = "Too many of the first rows are rejected: "

@@ -9,9 +9,10 @@ from rowvec.doubles import find_doubles
 from rowvec.errors import WrongState
 from rowvec.machine import Machine
 from rowvec.manifest import Manifest, read_merged, written
-from rowvec.model import Stamp, TaskState
+from rowvec.model import TaskState
 from rowvec.rejected import done_chunks
 from rowvec.storing import vector_ids
+from rowvec.vectors import Stamp
 
 LISTED = 100
 

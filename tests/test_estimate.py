@@ -19,8 +19,8 @@ from rowvec.estimate import Estimate, estimate
 from rowvec.governor import Governor
 from rowvec.intake import TaskRequest, submit
 from rowvec.machine import Machine
-from rowvec.model import SourcePin
 from rowvec.sources.local import LocalSource
+from rowvec.spec import SourcePin
 from tests.worker_kit import PATIENCE, Workshop
 
 pytestmark = pytest.mark.anyio

@@ -18,8 +18,8 @@ from rowvec.errors import DiskLow, SourceChanged, SourceDamaged, Unavailable
 from rowvec.estimate import Estimate, estimate
 from rowvec.excerpt import Excerpt
 from rowvec.intake import prepare_spec, submit
-from rowvec.model import SourcePin
 from rowvec.sources.local import LocalSource
+from rowvec.spec import SourcePin
 from tests.copied_kit import Shelf, zstd
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from rowvec.errors import (
     Unavailable,
 )
 from rowvec.governor import Governor
-from rowvec.model import Rates
+from rowvec.rates import Rates
 from tests.virtual_time import run
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from rowvec.errors import InvalidRequest, SourceDamaged
 from rowvec.header import Header, read_header
-from rowvec.model import Dialect
+from rowvec.spec import Dialect
 
 
 def header(head: bytes, final: bool = True, delimiter: str | None = None) -> Header:

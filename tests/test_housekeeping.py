@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from rowvec import housekeeping, paging, steer
 from rowvec.errors import SourceChanged, Unavailable
 from rowvec.housekeeping import Housekeeping
-from rowvec.model import Flag, Hold, SourcePin, TaskState
+from rowvec.model import Flag, Hold, TaskState
 from rowvec.removal import remove_vectors
+from rowvec.spec import SourcePin
 from rowvec.spool import copy_name
 from tests.copied_kit import Shelf, failed_task, table
 from tests.worker_kit import PATIENCE

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from rowvec.errors import QuotaExhausted
 from rowvec.kept import Kept
-from rowvec.model import Chunk, Claim, Flag, Hold, PlannedChunk, TaskState, VectorBatch, WorkKind
+from rowvec.model import Chunk, Claim, Flag, Hold, PlannedChunk, TaskState, WorkKind
+from rowvec.vectors import VectorBatch
 from tests.worker_kit import WatchedStore, Workshop
 
 pytestmark = pytest.mark.anyio

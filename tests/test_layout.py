@@ -36,6 +36,9 @@ REFUSED = [
     (b"a,b\n1,2,\n3,\0,\n5,\xff,\n", "header has 2 columns.*from line 2 on all have 3"),
     (b"a,b\n1,2\n3,4\n5,6\n\nc,d,e\n1,2,3\n4,5,6\n", "Another table begins on line 6"),
     (b"a,b\n1,2\n3,4\n5,6\n\nc,d,e\n1,2,3\n4,5,6\n\n7,8\n", "Another table begins on line 6"),
+    (b"a,b\n" + b"1,2\n" * 99 + b"1,2,3\n" * 100, "header has 2 columns.*from line 101 on all have 3"),
+    (b"a,b\n" + b"1,2\n" * 99 + b"\nx,y,z\n1,2,3\n4,5,6\n", "Another table begins on line 102"),
+    (b"a,b\n" + b"1,2\n" * 98 + b"a,b\n" + b"1,2\n" * 99, "Line 100 is the header once more"),
     (b"a,b\n\na,b\n1,2\n", "Line 3 is the header once more"),
     (b'a,b\n1,2\n"a"," B "\n', "Line 3 is the header once more"),
 ]
@@ -48,7 +51,14 @@ def test_what_is_certainly_not_one_table_is_refused_with_its_line(data: bytes, w
         check(data)
 
 
+GOOD = b"a,b\n" + b"1,2\n" * 99
+"""One row short of the proof that the header is one."""
+
 ROWS = [
+    (GOOD + b"1,2\n" + b"1,2,3\n" * 1000, "the writer added a column"),
+    (GOOD + b"1,2\n\nx,y,z\n1,2,3\n4,5,6\n", "a summary below the table"),
+    (GOOD + b"1,2\na,b\n3,4\n", "files that were put one behind the other"),
+    (b"a,b\n1\n2\n3\n" + b"1,2\n" * 1000, "a good table with a bad beginning"),
     (b"a,b\n1\n2\n", "two records are no evidence"),
     (b"a,b\n1\n2,3\n4\n5\n", "most are ragged, but not to the last"),
     (b"a,b\n1,2\n3,4\n5,6\n7\n8\n9\n", "as many fit as do not"),
@@ -66,6 +76,15 @@ ROWS = [
 def test_what_may_be_rows_is_left_to_be_judged_row_by_row(data: bytes, why: str) -> None:
     """Nothing is refused at the door that might be rows."""
     check(data)
+
+
+def test_the_odd_rows_of_a_good_table_are_rejected_with_words() -> None:
+    """A thousand good rows are taken; of the wider ones below them each is told why it is not."""
+    rows = check(b"a,b\n" + b"1,2\n" * 1000 + b"1,2,3\n" * 1500)
+    assert (len(rows.rows), len(rows.rejections)) == (1000, 1500)
+    assert {note.reason for note in rows.rejections} == {
+        "2 fields are expected, as in the header; 3 were found"
+    }
 
 
 cells = st.text(st.sampled_from('ab,"\n é'), max_size=4)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowvec.metadata import Fitter, infer_types
-from rowvec.model import Dialect, SourcePin, TaskSpec
+from rowvec.spec import Dialect, SourcePin, TaskSpec
 
 
 def _spec(columns: tuple[str, ...], types: dict[str, str]) -> TaskSpec:

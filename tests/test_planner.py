@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from rowvec import planner
 from rowvec.errors import SourceChanged
-from rowvec.model import Dialect, PlannedChunk, SourcePin, TaskSpec, Totals
+from rowvec.model import PlannedChunk, Totals
 from rowvec.records import frame, line_ends
 from rowvec.sources.base import Source
+from rowvec.spec import Dialect, SourcePin, TaskSpec
 from tests.test_records import nasty
 
 pytestmark = pytest.mark.anyio

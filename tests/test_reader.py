@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from rowvec import reader
 from rowvec.errors import SourceChanged
-from rowvec.model import Dialect, PlannedChunk, TaskSpec, Totals
+from rowvec.model import PlannedChunk, Totals
 from rowvec.planner import plan
 from rowvec.reader import ChunkRows, read_chunk, read_rows
 from rowvec.records import Fault, frame
+from rowvec.spec import Dialect, TaskSpec
 from tests.test_planner import Bytes, spec_of
 from tests.test_records import nasty
 

@@ -34,6 +34,44 @@ async def test_a_winner_that_was_overtaken_is_written_again(tmp_path: Path) -> N
     assert (await verify(shop.machine, task_id)).ok
 
 
+@pytest.mark.parametrize("chunk_size", [1, 10])
+@pytest.mark.parametrize("part", ["embedder", "store"])
+async def test_the_last_row_that_is_not_refused_wins(tmp_path: Path, part: str, chunk_size: int) -> None:
+    """Wherever chunks end: an id is lost only where every one of its rows is refused."""
+    shop = Workshop(tmp_path)
+    a, b = [("a", "first"), ("a", "second"), ("a", "poison")], [("b", "poison"), ("b", "more poison")]
+    shop.write_pairs([a[0], b[0], a[1], a[2], b[1], ("c", "c")])
+    (shop.embedder if part == "embedder" else shop.store).poison = "poison"
+    ended = await shop.end_of(await shop.submit(chunk_size))
+    refused = [note async for note in rejections(shop.machine, ended.id)]
+    doubled = [note async for note in rejections(shop.machine, ended.id, "duplicate")]
+
+    assert await shop.stored() == {"a": 3, "c": 6}
+    assert [(note.row, note.code) for note in refused] == [(row, f"refused-by-{part}") for row in (2, 4, 5)]
+    assert [(note.row, note.reason[:25]) for note in doubled] == [(1, "row 3 has the same id 'a'")]
+    assert (ended.counts.upserted, ended.counts.duplicate, ended.counts.rejected) == (2, 1, 3)
+    assert (await verify(shop.machine, ended.id)).ok
+    if chunk_size == 10:
+        assert refused[1].reason.endswith("; row 3, which has the same id, is kept instead")
+
+
+async def test_a_winner_whose_later_double_was_refused_is_written_again(tmp_path: Path) -> None:
+    """It is not the last of its id in its chunk, and all the same found there when it was overtaken."""
+    shop = Workshop(tmp_path)
+    rows = [(f"row-{n}", f"text of row {n}.") for n in range(20)]
+    shop.write_pairs([*rows[:18], ("row-0", "the last word"), ("row-0", "poison")])
+    shop.embedder.held, shop.embedder.poison = "row 0.", "poison"
+    task_id = await shop.submit()
+    async with shop.worker():
+        await shop.embedder.entered.wait()
+        await shop.ledger.until(task_id, lambda task: task.chunks_done == 1)
+        shop.embedder.opened.set()
+        ended = await shop.ledger.end_of(task_id)
+
+    assert (await shop.stored())["row-0"] == 19
+    assert (ended.counts.upserted, ended.counts.duplicate, ended.counts.rejected) == (18, 1, 1)
+
+
 async def test_a_row_that_shrinks_loses_its_old_passages(tmp_path: Path) -> None:
     """Long rows land as numbered passages; sent in again with other lengths, only the new ones are left."""
     shop = Workshop(tmp_path, max_tokens=8)

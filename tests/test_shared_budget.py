@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rowvec.model import Rates
+from rowvec.rates import Rates
 from rowvec.shared_budget import SharedBudget
 from tests.servers.redis import RedisServer, running
 

@@ -24,10 +24,10 @@ from rowvec.errors import (
     Unavailable,
 )
 from rowvec.filestores.folder import FolderStore
-from rowvec.model import SourcePin
 from rowvec.sources.base import BrokeOff
 from rowvec.sources.metabase import MetabaseSource
 from rowvec.sources.metabase.guard import Guard
+from rowvec.spec import SourcePin
 from tests.servers.metabase import API_KEY, PASSWORD, Metabase
 
 pytestmark = pytest.mark.anyio

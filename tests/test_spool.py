@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from rowvec import spool, steer
 from rowvec.errors import InvalidRequest, SourceChanged, SourceDamaged
-from rowvec.model import Flag, Hold, SourcePin, Task, TaskState
+from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.rejected import rejections
+from rowvec.spec import SourcePin
 from rowvec.spool import copy_name
 from tests.copied_kit import Shelf, failed_task, table, zstd
 

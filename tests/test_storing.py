@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rowvec.model import VectorBatch
+from rowvec.vectors import VectorBatch
 from rowvec.vectorstores.memory import MemoryStore
 from tests.worker_kit import Workshop
 

@@ -22,13 +22,13 @@ from rowvec.model import (
     Flag,
     Hold,
     PlannedChunk,
-    Rejection,
     Task,
     TaskState,
     Totals,
     WorkerInfo,
 )
 from rowvec.rejected import encode, grouped, rejections
+from rowvec.rejection import Rejection
 from rowvec.remembered import Remembered
 from tests.worker_kit import Workshop
 

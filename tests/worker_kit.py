@@ -16,8 +16,10 @@ from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.machine import Limits, Machine
-from rowvec.model import ChunkFiles, Claim, Counts, Embedding, PlannedChunk, Task, TaskSpec, VectorBatch
+from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, Task
 from rowvec.retry import RetryPolicy
+from rowvec.spec import TaskSpec
+from rowvec.vectors import Embedding, VectorBatch
 from rowvec.vectorstores.memory import MemoryStore
 from rowvec.worker import Worker
 

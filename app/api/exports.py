@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, fields
 
-from rowvec.model import Rejection
+from rowvec.rejection import Rejection
 
 COLUMNS = [column.name for column in fields(Rejection)]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -10,8 +10,9 @@ from app.cli.door import through
 from app.cli.exits import Exit
 from app.cli.screen import Json, Screen
 from app.keys import make_key
+from rowvec.api_key import ApiKey
 from rowvec.machine import Machine
-from rowvec.model import ApiKey, utc
+from rowvec.model import utc
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from rowvec.model import Embedding, Rates
+from rowvec.rates import Rates
+from rowvec.vectors import Embedding
 
 
 class Embedder(ABC):
@@ -43,7 +44,8 @@ class Embedder(ABC):
         """A vector for each text, finite and not all zero, and the tokens that were spent on them all.
 
         At most `max_inputs` texts. Raises InputRefused when one of them is refused (the caller
-        bisects), RetryLater, PauseNeeded, or TaskFailed. All or nothing: never fewer vectors.
+        bisects), RetryLater (Unusable where what came are no vectors: asked a few times more, then bisected),
+        PauseNeeded, or TaskFailed. All or nothing: never fewer vectors.
         """
 
     @abstractmethod

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, NotConfigured
-from rowvec.model import Embedding, Floats
+from rowvec.vectors import Embedding, Floats
 
 _TABLE = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"

@@ -9,7 +9,7 @@ import numpy as np
 
 from rowvec.embedders.base import Embedder
 from rowvec.errors import NotConfigured
-from rowvec.model import Embedding
+from rowvec.vectors import Embedding
 
 _BYTES_PER_TOKEN = 4
 _LARGEST_DIMENSION = 16_384

@@ -14,8 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from rowvec.api_key import ApiKey
 from rowvec.model import (
-    ApiKey,
     Chunk,
     ChunkFiles,
     ChunkState,
@@ -24,10 +24,10 @@ from rowvec.model import (
     Flag,
     PlannedChunk,
     Task,
-    TaskSpec,
     Totals,
     WorkerInfo,
 )
+from rowvec.spec import TaskSpec
 
 Allowance = Callable[[Task], int]
 """How many chunks of this task one worker may hold."""

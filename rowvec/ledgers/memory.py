@@ -6,21 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.ledgers.books.ledger import BookLedger, T
 from rowvec.ledgers.books.rules import Entry, Shelf
-from rowvec.model import (
-    ApiKey,
-    Chunk,
-    ChunkState,
-    Hold,
-    PlannedChunk,
-    Task,
-    TaskState,
-    WorkerInfo,
-)
+from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
 
 
 class MemoryLedger(BookLedger):

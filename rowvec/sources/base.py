@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 from rowvec.errors import SourceChanged, Unavailable
 from rowvec.filestores.base import FileStore
-from rowvec.model import SourcePin
+from rowvec.spec import SourcePin
 
 
 class Source(ABC):

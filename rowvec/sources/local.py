@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from rowvec.errors import CredentialsRefused, SourceChanged, SourceForbidden, SourceNotFound, Unavailable
 from rowvec.filestores.base import FileStore
-from rowvec.model import SourcePin
 from rowvec.sources.base import Source
+from rowvec.spec import SourcePin
 
 _STEP = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LONGEST_REF = 1024

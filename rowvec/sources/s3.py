@@ -15,8 +15,8 @@ from rowvec.errors import (
     SourceNotFound,
 )
 from rowvec.filestores.base import FileStore
-from rowvec.model import SourcePin
 from rowvec.sources.base import Source
+from rowvec.spec import SourcePin
 
 T = TypeVar("T")
 _LONGEST_KEY = 1024  # bytes, https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html

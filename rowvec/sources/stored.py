@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from rowvec.errors import InvalidRequest, SourceChanged, SourceNotFound
 from rowvec.filestores.base import FileStore
-from rowvec.model import SourcePin
 from rowvec.sources.base import Source
+from rowvec.spec import SourcePin
 
 
 class StoredSource(Source):

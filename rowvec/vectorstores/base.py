@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from rowvec.model import Floats, Match, Stamp, VectorBatch
+from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 
 
 class VectorStore(ABC):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowvec.errors import StoreMismatch
-from rowvec.model import Floats, Match, Stamp, VectorBatch
+from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.vectorstores.limits import require_dimension, require_fit, require_namespace
 

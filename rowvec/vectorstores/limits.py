@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rowvec.errors import InputRefused, InvalidRequest, StoreMismatch
-from rowvec.model import VectorBatch
+from rowvec.vectors import VectorBatch
 from rowvec.vectorstores.base import VectorStore
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")

@@ -76,7 +76,7 @@ class OpenAI:
 
     async def _embed(self, request: Request, began: float) -> Answer:
         self._check_caller(request)
-        wished = wish.read(request.body, self._given.marker)
+        wished = wish.read(request.body, self._given.marker, self._given.spoilt)
         self._pace(wished)
         fault = self._faults.draw(self._dice)
         if fault:

@@ -20,7 +20,7 @@ def body(wish: Wish, fault: str | None) -> Parts:
         return [b"<html><body>upstream connect error</body></html>"]
     pieces = palette(wish.model, wish.dimensions)
     parts = [b'{"object":"list","data":[']
-    if wish.base64 and fault is None:
+    if wish.base64 and fault is None and not wish.spoilt:
         parts += _base64(pieces, wish.hashes)
     else:
         parts += _spoiled(wish, pieces, fault)
@@ -56,15 +56,25 @@ def _spoiled(wish: Wish, pieces: Palette, fault: str | None) -> Parts:
         vectors.pop()
     elif fault == "wrong-index":
         indexes[-1] = 0 if len(indexes) > 1 else 1
-    elif fault == "wrong-dimension":
-        vectors[-1] = vectors[-1][:-1]
-    elif fault == "nan":
-        vectors[-1][0] = np.nan
-    elif fault == "zero":
-        vectors[-1][:] = 0.0
+    elif fault is not None:
+        vectors[-1] = _wrong(vectors[-1], fault)
+    for place, way in wish.spoilt.items():
+        if place < len(vectors):
+            vectors[place] = _wrong(vectors[place], way)
     return [
         b",".join(_item(index, vector, wish.base64) for index, vector in zip(indexes, vectors, strict=True))
     ]
+
+
+def _wrong(vector: Floats, way: str) -> Floats:
+    if way == "wrong-dimension":
+        return vector[:-1]
+    wrong = vector.copy()
+    if way == "nan":
+        wrong[0] = np.nan
+    elif way == "zero":
+        wrong[:] = 0.0
+    return wrong
 
 
 def _item(index: int, vector: Floats, base64: bool) -> bytes:

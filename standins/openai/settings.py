@@ -14,6 +14,7 @@ FAULTS = frozenset(
         "no-json", "short-count", "wrong-index", "wrong-dimension", "nan", "zero",  # an answer that is none
     }
 )  # fmt: skip
+SPOILS = frozenset({"wrong-dimension", "nan", "zero"})
 
 BILLING = frozenset(
     {
@@ -28,7 +29,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `requests_hold` and `tokens_hold` seconds of them.
 
     `faults` are shares by kind, `script` the kinds that strike first. A text that holds `marker` is refused,
-    without saying which one. `billing` refuses everything as that kind does, as does `insufficient_quota`
+    without saying which one; one that holds a key of `spoilt` gets a vector that is wrong in that way, each
+    time and it alone. `billing` refuses everything as that kind does, as does `insufficient_quota`
     once `credit_tokens` are billed. `shows_limits` is whether answers have the x-ratelimit headers.
     """
 
@@ -41,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: dict[str, float] = {}
     script: list[str | None] = []
     marker: str | None = None
+    spoilt: dict[str, str] = {}
     billing: str | None = None
     credit_tokens: int | None = None
     shows_limits: bool = True
@@ -50,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Faults(FAULTS, self.faults, self.script)
         if self.billing is not None and self.billing not in BILLING:
             raise ValueError(f"billing is one of {', '.join(sorted(BILLING))}")
+        if not SPOILS.issuperset(self.spoilt.values()):
+            raise ValueError(f"spoilt are texts by one of {', '.join(sorted(SPOILS))}")
         for rate in (self.requests_per_second, self.tokens_per_minute):
             if rate is not None and rate <= 0:
                 raise ValueError("a rate is more than 0, or null for no limit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ class _Body(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A request that can be answered. `hashes` stand for its inputs, `tokens` is the sum of theirs; it is
-    `marked` where one of them holds the marker."""
+    `marked` where one of them holds the marker. `spoilt` are the places of those whose vector will be wrong,
+    and in what way."""
 
     model: str
     dimensions: int
@@ -32,9 +34,10 @@ class Wish:
     hashes: list[bytes]
     tokens: int
     marked: bool
+    spoilt: dict[int, str]
 
 
-def read(body: bytes, marker: str | None) -> Wish:
+def read(body: bytes, marker: str | None, spoilt: Mapping[str, str]) -> Wish:
     """Raises Refused with the answer that OpenAI gives."""
     wish = _parsed(body)
     model = MODELS.get(wish.model)
@@ -50,9 +53,9 @@ def read(body: bytes, marker: str | None) -> Wish:
     texts = _texts(wish.input)
     hashes, tokens = _weighed(texts)
     marked = marker is not None and any(marker in text for text in texts)
-    return Wish(
-        wish.model, dimensions or model.dimensions, wish.encoding_format == "base64", hashes, tokens, marked
-    )
+    base64 = wish.encoding_format == "base64"
+    wrong = {place: way for mark, way in spoilt.items() for place, text in enumerate(texts) if mark in text}
+    return Wish(wish.model, dimensions or model.dimensions, base64, hashes, tokens, marked, wrong)
 
 
 def _parsed(body: bytes) -> _Body:

@@ -11,17 +11,8 @@ from rowvec.backends import load
 from rowvec.embedders.base import Embedder
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.model import (
-    ChunkFiles,
-    Claim,
-    Counts,
-    Embedding,
-    PlannedChunk,
-    Totals,
-    VectorBatch,
-    WorkerInfo,
-    WorkKind,
-)
+from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, Totals, WorkerInfo, WorkKind
+from rowvec.vectors import Embedding, VectorBatch
 from rowvec.vectorstores.lancedb import LanceDBStore
 from tests.chaos import marks
 

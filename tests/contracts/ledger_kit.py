@@ -12,19 +12,8 @@ from rowvec.ledgers.base import Ledger
 from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.model import (
-    Chunk,
-    Claim,
-    Counts,
-    Dialect,
-    PlannedChunk,
-    SourcePin,
-    Task,
-    TaskSpec,
-    Totals,
-    WorkerInfo,
-    WorkKind,
-)
+from rowvec.model import Chunk, Claim, Counts, PlannedChunk, Task, Totals, WorkerInfo, WorkKind
+from rowvec.spec import Dialect, SourcePin, TaskSpec
 from tests.contracts import dynamodb_audit
 from tests.servers import moto, postgres
 

@@ -14,7 +14,7 @@ from rowvec import embedders
 from rowvec.backends import load
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, NotConfigured
-from rowvec.model import Floats
+from rowvec.vectors import Floats
 from standins.process import started
 
 pytestmark = pytest.mark.anyio

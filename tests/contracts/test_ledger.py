@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -20,19 +21,7 @@ from rowvec.errors import (
     WrongState,
 )
 from rowvec.ledgers.base import MAX_CRASHES, Ledger
-from rowvec.model import (
-    ApiKey,
-    ChunkFiles,
-    ChunkState,
-    Claim,
-    Counts,
-    Flag,
-    Hold,
-    Task,
-    TaskState,
-    Totals,
-    WorkKind,
-)
+from rowvec.model import ChunkFiles, ChunkState, Claim, Counts, Flag, Hold, Task, TaskState, Totals, WorkKind
 from tests.contracts.ledger_kit import (
     BACKENDS,
     READ,

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from rowvec.api_key import ApiKey
 from rowvec.backends import load
 from rowvec.errors import InvalidRequest, LeaseLost, NotConfigured, RateLimited
 from rowvec.ledgers import TABLE
@@ -30,7 +31,7 @@ from rowvec.ledgers.dynamodb.ledger import APPEND
 from rowvec.ledgers.dynamodb.record import Record
 from rowvec.ledgers.dynamodb.schema import definition
 from rowvec.ledgers.dynamodb.table import Table, packed
-from rowvec.model import ApiKey, Chunk, ChunkFiles, ChunkState, Counts, Flag, Task, TaskState, WorkKind
+from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, Flag, Task, TaskState, WorkKind
 from tests.contracts.dynamodb_audit import audit
 from tests.contracts.ledger_kit import (
     READ,

@@ -19,6 +19,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import (
     CredentialsRefused,
     LeaseLost,
@@ -29,7 +30,7 @@ from rowvec.errors import (
 )
 from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.dynamodb.words import Conflict, in_words
-from rowvec.model import ApiKey, ChunkFiles, Flag, TaskState, WorkKind
+from rowvec.model import ChunkFiles, Flag, TaskState, WorkKind
 from tests.contracts.dynamodb_audit import audit
 from tests.contracts.ledger_kit import READ, new_table, number_of, planned_task, spec, worker
 from tests.servers import moto as moto_server

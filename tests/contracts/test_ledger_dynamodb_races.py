@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import RowvecError
 from rowvec.ledgers.base import Ledger, Submitted
 from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.dynamodb.book import DynamoBook
 from rowvec.ledgers.dynamodb.table import packed
 from rowvec.ledgers.memory import MemoryLedger
-from rowvec.model import ApiKey, ChunkFiles, Claim, Flag
+from rowvec.model import ChunkFiles, Claim, Flag
 from tests.contracts.dynamodb_audit import audit, items_of
 from tests.contracts.ledger_kit import READ, Clock, new_table, plan, spec, totals, worker
 from tests.servers.moto import Moto

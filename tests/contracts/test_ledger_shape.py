@@ -19,9 +19,10 @@ import pytest
 from sqlalchemy import Connection, create_engine, inspect, text, update
 from sqlalchemy.exc import DBAPIError
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import NotConfigured, Unavailable
 from rowvec.ledgers.sql import SqlLedger, shape, tables
-from rowvec.model import ApiKey, ChunkState, TaskState
+from rowvec.model import ChunkState, TaskState
 from tests.contracts.ledger_kit import READ, SQL, spec, worker
 from tests.contracts.test_ledger_sql import run_all
 from tests.servers import postgres

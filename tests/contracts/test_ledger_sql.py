@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from rowvec.api_key import ApiKey
 from rowvec.backends import load
 from rowvec.errors import NotConfigured, Unavailable
 from rowvec.ledgers import TABLE
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.model import ApiKey, ChunkFiles, Counts, TaskState, WorkKind
+from rowvec.model import ChunkFiles, Counts, TaskState, WorkKind
 from tests.contracts.ledger_kit import READ, SQL, new_sqlite, number_of, planned_task, spec, worker
 
 pytestmark = pytest.mark.anyio

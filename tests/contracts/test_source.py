@@ -10,13 +10,13 @@ import pytest
 from rowvec import sources
 from rowvec.errors import SourceChanged, SourceDamaged, SourceForbidden, SourceNotFound
 from rowvec.filestores.folder import FolderStore
-from rowvec.model import SourcePin
 from rowvec.sources.base import ExportedSource, Source
 from rowvec.sources.local import LocalSource
 from rowvec.sources.metabase import MetabaseSource
 from rowvec.sources.s3 import S3Source
 from rowvec.sources.stored import StoredSource
 from rowvec.sources.upload import UploadSource
+from rowvec.spec import SourcePin
 from tests.servers.metabase import Metabase
 from tests.servers.moto import Moto
 

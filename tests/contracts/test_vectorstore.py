@@ -15,7 +15,7 @@ import pytest
 from rowvec import vectorstores
 from rowvec.backends import load, scheme
 from rowvec.errors import InputRefused, InvalidRequest, NotConfigured, StoreMismatch
-from rowvec.model import Floats, Stamp, VectorBatch
+from rowvec.vectors import Floats, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.vectorstores.digest import DigestStore
 from standins.pinecone.settings import KEY
@@ -494,7 +494,7 @@ async def test_lance_two_instances_of_the_same_ids(open_lance: Open) -> None:
 WRITER = """
 import asyncio, sys
 import numpy as np
-from rowvec.model import VectorBatch
+from rowvec.vectors import VectorBatch
 from rowvec.vectorstores.lancedb import LanceDBStore
 
 async def main(url, task, first):

@@ -12,8 +12,8 @@ from standins.process import Standin, started
 KEY = "sk-proj-1234567890abcdef"
 AS_AT_THE_START = {
     "key": KEY, "latency": {}, "requests_per_second": None, "tokens_per_minute": None, "requests_hold": 1.0,
-    "tokens_hold": 4.0, "faults": {}, "script": [], "marker": None, "billing": None, "credit_tokens": None,
-    "shows_limits": True,
+    "tokens_hold": 4.0, "faults": {}, "script": [], "marker": None, "spoilt": {}, "billing": None,
+    "credit_tokens": None, "shows_limits": True,
 }  # fmt: skip
 
 

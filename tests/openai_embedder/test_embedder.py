@@ -17,8 +17,9 @@ from rowvec.errors import (
     RowvecError,
     TaskFailed,
     Unavailable,
+    Unusable,
 )
-from rowvec.model import Rates
+from rowvec.rates import Rates
 from standins.openai import tokens, vector
 from standins.openai.settings import BILLING
 from standins.process import Standin
@@ -155,10 +156,11 @@ FAULTS = [
 async def test_what_is_no_answer_is_asked_again(
     embedder: OpenAIEmbedder, standin: Standin, fault: str, count: int
 ) -> None:
-    """Unavailable, in words; and the next answer is right."""
+    """Unavailable, in words, or Unusable where it is whole and wrong; and the next answer is right."""
     standin.set(script=[fault])
     error = await fails(embedder, *[f"text {n}" for n in range(count)])
-    assert type(error) is Unavailable and len(error.message) > 20
+    wrong = ("short-count", "wrong-index", "wrong-dimension", "nan", "zero")
+    assert type(error) is (Unusable if fault in wrong else Unavailable) and len(error.message) > 20
     assert np.array_equal((await embedder.embed(["a"])).vectors[0], vector(SMALL, 1536, "a"))
 
 
@@ -300,10 +302,12 @@ OTHERS = [
     (502, b"<html>bad gateway</html>", Unavailable, "502"),
     (503, b'{"error":{"message":"Slow Down","code":"slow_down"}}', RateLimited, "Slow Down"),
     (405, b"", Exception, "OPENAI_BASE_URL"),
-    (200, b'{"data":[{"index":0,"embedding":"AAAA?"}]}', Unavailable, "base64"),
-    (200, b'{"data":[]}', Unavailable, "0 vectors for 1 texts"),
+    (200, b'{"data":[{"index":0,"embedding":"AAAA?"}]}', Unusable, "base64"),
+    (200, b'{"data":[]}', Unusable, "0 vectors for 1 texts"),
     (200, b"\xff\xfe", Unavailable, "cut short"),
-    (200, b'{"error":{"message":"sorry"}}', Unavailable, "cut short"),
+    (200, b'{"data":[{"index":0,"embedding":[NaN,0.5]}]}', Unusable, "no embeddings"),
+    (200, b'{"data":[{"index":0,"embedding":null}]}', Unusable, "no embeddings"),
+    (200, b'{"error":{"message":"sorry"}}', Unusable, "cut short"),
 ]  # fmt: skip
 
 

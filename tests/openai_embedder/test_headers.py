@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowvec.embedders.openai import headers
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 DURATIONS = [
     ("6m0s", 360.0), ("1.5s", 1.5), ("120ms", 0.12), ("1h2m3s", 3723.0), ("1d", 86400.0), ("0s", 0.0),

@@ -8,7 +8,7 @@ from rowvec import embedders
 from rowvec.backends import load
 from rowvec.embedders.openai import OpenAIEmbedder
 from rowvec.errors import NotConfigured
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 KEY = {"OPENAI_API_KEY": "sk-test"}
 

@@ -15,8 +15,9 @@ from rowvec.embedders.openai import OpenAIEmbedder
 from rowvec.estimate import estimate
 from rowvec.governor import Governor
 from rowvec.intake import TaskRequest
-from rowvec.model import Flag, Hold, Rejection, Task, TaskState
+from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.rejected import rejections
+from rowvec.rejection import Rejection
 from rowvec.search import search
 from standins.openai import tokens, vector
 from standins.process import Standin
@@ -110,6 +111,33 @@ async def test_refused_rows_are_found_with_few_requests(
     counted = standin.counters()
     assert counted["requests"] <= 1 + 17 * len(bad)
     assert (counted["texts_billed"], counted["texts_paid_twice"]) == (2048 - len(bad), 0)
+
+
+async def test_a_text_that_never_gets_a_vector_is_rejected_alone(make: Make, standin: Standin) -> None:
+    """After a few tries for it and while others get theirs; nothing is asked for again without an end."""
+    standin.set(spoilt={"NONE": "nan", "ZERO": "zero", "SHORT": "wrong-dimension"})
+    shop = await make(OPENAI_REQUESTS_PER_SECOND="10000")
+    bad = {5: "a NONE", 33: "a ZERO", 64: "a SHORT"}
+    shop.write([bad.get(n, text) for n, text in enumerate(numbered(80))])
+    ended = await shop.end_of(await shop.submit(chunk_size=20))
+    notes = await refused(shop, ended)
+    assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 77)
+    assert [(note.row, note.code) for note in notes] == [(n + 1, "refused-by-embedder") for n in bad]
+    wrong = ["zero or not finite", "zero or not finite", "1535 dimensions"]
+    for note, words in zip(notes, wrong, strict=True):
+        assert note.reason.startswith("Asked 4 times, no answer") and words in note.reason
+    assert max(standin.ask("/_standin/billed", {"texts": list(bad.values())})) <= 12
+    assert standin.counters()["requests"] <= 80
+
+
+async def test_an_embedder_that_is_ill_rejects_no_text(make: Make, standin: Standin) -> None:
+    """As long as no other text gets its vector either, a row waits, however often it was asked for."""
+    standin.set(script=["zero"] * 5)
+    shop = await make()
+    shop.write(numbered(1))
+    ended = await shop.end_of(await shop.submit())
+    await all_right(shop, numbered(1))
+    assert (ended.counts.rejected, standin.counters()["faults"]) == (0, {"zero": 5})
 
 
 async def test_a_request_that_turns_out_too_large_is_halved(make: Make, standin: Standin) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rowvec.model import Floats, VectorBatch
+from rowvec.vectors import Floats, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from tests.pinecone.conftest import DIMENSION
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rowvec.model import Floats
+from rowvec.vectors import Floats
 from rowvec.vectorstores.pinecone.numbers import MOST_BYTES, as_json
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from rowvec.model import Stamp, TaskState, VectorBatch
+from rowvec.model import TaskState
 from rowvec.rejected import rejections
 from rowvec.removal import remove_vectors
+from rowvec.vectors import Stamp, VectorBatch
 from rowvec.vectorstores.pinecone import PineconeStore
 from rowvec.vectorstores.pinecone.freshness import Freshness
 from rowvec.verify import verify

@@ -19,8 +19,9 @@ from standins.process import Standin, started
 
 SMALL = "text-embedding-3-small"
 TEXTS = ["hello", "Ein längerer Satz.", "日本語のテキスト", "👩‍👩‍👧 family"]
-QUIET = {"key": None, "faults": {}, "script": [], "marker": None, "billing": None, "credit_tokens": None} | {
-    "requests_per_second": None, "tokens_per_minute": None, "latency": {}, "shows_limits": True,
+QUIET = {"key": None, "faults": {}, "script": [], "marker": None, "spoilt": {}, "billing": None} | {
+    "credit_tokens": None, "requests_per_second": None, "tokens_per_minute": None, "latency": {},
+    "shows_limits": True,
 }  # fmt: skip
 
 
@@ -242,6 +243,9 @@ def test_answers_are_spoiled(sdk: openai.OpenAI, standin: Standin) -> None:
     assert [len(item.embedding) for item in dimension] == [1536, 1536, 1535]
     assert [np.isnan(item.embedding).sum() for item in nan] == [0, 0, 1]
     assert [np.linalg.norm(item.embedding) for item in zero] == pytest.approx([1.0, 1.0, 0.0], abs=1e-5)
+    standin.set(spoilt={"b": "zero"})
+    spoilt = sdk.embeddings.create(model=SMALL, input=["a", "b", "c"]).data
+    assert [np.linalg.norm(item.embedding) for item in spoilt] == pytest.approx([1.0, 0.0, 1.0], abs=1e-5)
     standin.set(script=["no-json"])
     raw = sdk.embeddings.with_raw_response.create(model=SMALL, input="a")
     assert raw.http_response.text.startswith("<html>")
@@ -273,7 +277,7 @@ def test_a_setting_changes_nothing_else(sdk: openai.OpenAI, standin: Standin) ->
 
 SENSELESS: list[dict[str, object]] = [
     {"nonsense": 1}, {"faults": {"fire": 0.1}}, {"faults": {"hang": 2}}, {"billing": "love"},
-    {"tokens_per_minute": -1}, {"latency": {"mean": -1}},
+    {"spoilt": {"a": "cut"}}, {"tokens_per_minute": -1}, {"latency": {"mean": -1}},
 ]  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from rowvec.embedders.openai.refusals import refusal
 from rowvec.embedders.openai.reply import read
 from rowvec.embedders.openai.tokens import Counter, Ratio, byte_counts, exact_counter
 from rowvec.errors import RowvecError
-from rowvec.model import Embedding, Rates
+from rowvec.rates import Rates
+from rowvec.vectors import Embedding
 
 WELL_SECONDS = 60.0
 """For so long an answer proves that the next one would come: nobody pays for a ping meanwhile."""

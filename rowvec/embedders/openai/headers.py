@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 LONGEST = 15 * 60.0
 """Seconds after which one looks again, whatever was told."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from rowvec.embedders.openai.models import KNOWN, MAX_REQUEST_TOKENS, MAX_TOKENS
 from rowvec.errors import NotConfigured
-from rowvec.model import Rates
+from rowvec.rates import Rates
 
 OPENAI = "https://api.openai.com/v1"
 REQUESTS_PER_SECOND = 20.0

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pybase64
 
-from rowvec.errors import Unavailable
-from rowvec.model import Floats
+from rowvec.errors import Unavailable, Unusable
+from rowvec.vectors import Floats
 
 
 class _Item(msgspec.Struct):
@@ -44,15 +44,16 @@ class Reply:
 
 
 def read(body: bytes, count: int, dimension: int, who: str) -> Reply:
-    """Raises Unavailable when the body is cut, or not the vectors of `count` texts."""
+    """Raises Unavailable when the body is cut, Unusable when it holds no vectors of `count` texts."""
     try:
         reply = _DECODER.decode(body)
         vectors = _vectors(reply.data, count, dimension)
         _check(vectors)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unavailable(f"The answer of {who} is cut short or no embeddings: {error}.") from error
+        kind = Unusable if body.rstrip().endswith(b"}") else Unavailable
+        raise kind(f"The answer of {who} is cut short or no embeddings: {error}.") from error
     except _Wrong as error:
-        raise Unavailable(f"The answer of {who} is wrong: {error}.") from error
+        raise Unusable(f"The answer of {who} is wrong: {error}.") from error
     return Reply(vectors, reply.usage.prompt_tokens or None if reply.usage else None)
 
 

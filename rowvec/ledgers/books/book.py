@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import UnknownTask
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.rules import Entry, Shelf
-from rowvec.model import ApiKey, Chunk, ChunkState, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, PlannedChunk, Task, TaskState, WorkerInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TypeVar
 from zlib import crc32
 
+from rowvec.api_key import ApiKey
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey
 from rowvec.ledgers.base import Allowance, Ledger, Page, Submitted
 from rowvec.ledgers.books import lifecycle, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
-    ApiKey,
     Chunk,
     ChunkFiles,
     ChunkState,
@@ -22,10 +22,10 @@ from rowvec.model import (
     Flag,
     PlannedChunk,
     Task,
-    TaskSpec,
     Totals,
     WorkerInfo,
 )
+from rowvec.spec import TaskSpec
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.flags import flagged
 from rowvec.ledgers.books.rules import Entry
-from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskSpec, TaskState, Totals
+from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskState, Totals
+from rowvec.spec import TaskSpec
 
 
 def submit(book: Book, spec: TaskSpec, key: str | None) -> Submitted:

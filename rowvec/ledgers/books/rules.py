@@ -15,18 +15,8 @@ from typing import Any
 
 from rowvec.errors import LeaseLost, TaskFailed
 from rowvec.ledgers.base import MAX_CRASHES
-from rowvec.model import (
-    Chunk,
-    ChunkFiles,
-    ChunkState,
-    Counts,
-    Hold,
-    PlannedChunk,
-    Task,
-    TaskSpec,
-    TaskState,
-    Totals,
-)
+from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, Hold, PlannedChunk, Task, TaskState, Totals
+from rowvec.spec import TaskSpec
 
 PENDING = "pending"
 PROCESSING = "processing"

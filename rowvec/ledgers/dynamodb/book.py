@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book, Filling
@@ -32,7 +33,7 @@ from rowvec.ledgers.dynamodb.people import Enlisted, enlisted_of, key_item, key_
 from rowvec.ledgers.dynamodb.record import OUT, PLAN, SETTLE, Record, may_have_ended, resumed, retried
 from rowvec.ledgers.dynamodb.table import LAST, Item, Table, put
 from rowvec.ledgers.dynamodb.tasks import Lore, about_item
-from rowvec.model import ApiKey, Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
 
 PIECES = 16
 """How many pieces of work are taken back at once: at most five writes each, of the hundred there may be."""

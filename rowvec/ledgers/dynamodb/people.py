@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
+from rowvec.api_key import ApiKey
 from rowvec.ledgers.dynamodb.keys import KEYS, WORKERS, keyed
 from rowvec.ledgers.dynamodb.table import Item
-from rowvec.model import ApiKey, WorkerInfo
+from rowvec.model import WorkerInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from rowvec.ledgers.dynamodb.keys import (
 )
 from rowvec.ledgers.dynamodb.record import TALLIES, Listing, Record, listing
 from rowvec.ledgers.dynamodb.table import Item
-from rowvec.model import Hold, Task, TaskSpec, TaskState
+from rowvec.model import Hold, Task, TaskState
+from rowvec.spec import TaskSpec
 
 _SPEC_AS_TEXT = 64 * 1024
 _SPEC_PACKED = 350 * 1024

@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book, Filling
@@ -39,7 +40,7 @@ from rowvec.ledgers.sql.tables import (
     worker_row,
     workers,
 )
-from rowvec.model import ApiKey, Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
 
 _FULL_SHELVES = 100
 """How many tasks of which a worker holds its fill may stand before one it may take from."""

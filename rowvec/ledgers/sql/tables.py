@@ -22,9 +22,9 @@ from sqlalchemy import (
     text,
 )
 
+from rowvec.api_key import ApiKey
 from rowvec.ledgers.books.rules import Entry, seen_as
 from rowvec.model import (
-    ApiKey,
     Chunk,
     ChunkFiles,
     ChunkState,
@@ -32,10 +32,10 @@ from rowvec.model import (
     Hold,
     PlannedChunk,
     Task,
-    TaskSpec,
     TaskState,
     WorkerInfo,
 )
+from rowvec.spec import TaskSpec
 
 metadata = MetaData()
 

@@ -15,11 +15,11 @@ from rowvec.errors import (
     SourceNotFound,
 )
 from rowvec.filestores.base import FileStore
-from rowvec.model import SourcePin
 from rowvec.sources.base import ExportedSource
 from rowvec.sources.metabase.client import Client, Denied
 from rowvec.sources.metabase.guard import Guard
 from rowvec.sources.metabase.transfer import received
+from rowvec.spec import SourcePin
 
 
 class MetabaseSource(ExportedSource):

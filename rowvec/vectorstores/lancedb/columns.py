@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from rowvec.errors import InputRefused
-from rowvec.model import Match, Stamp, VectorBatch
+from rowvec.vectors import Match, Stamp, VectorBatch
 
 STAMP_COLUMNS = ["id", "row_id", "task_id", "row_number"]
 MATCH_COLUMNS = ["id", "text", "metadata", "_distance"]

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from rowvec.errors import NotConfigured, StoreMismatch, Unavailable
-from rowvec.model import Floats, Match, Stamp, VectorBatch
+from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.vectorstores.lancedb import columns
 from rowvec.vectorstores.lancedb.errors import RAISED, is_missing, translated

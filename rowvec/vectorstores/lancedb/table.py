@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowvec.errors import RetryLater
-from rowvec.model import Floats, Match, Stamp
+from rowvec.vectors import Floats, Match, Stamp
 from rowvec.vectorstores.lancedb import columns
 from rowvec.vectorstores.lancedb.disk import NewFiles
 from rowvec.vectorstores.lancedb.errors import committed, translated

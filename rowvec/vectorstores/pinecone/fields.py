@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from rowvec.errors import InputRefused
-from rowvec.model import Match, Stamp, VectorBatch
+from rowvec.vectors import Match, Stamp, VectorBatch
 
 PREFIX = "rowvec_"
 TASK = "rowvec_task"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import grpc
 import grpc.aio
 
-from rowvec.model import Floats, VectorBatch
+from rowvec.vectors import Floats, VectorBatch
 from rowvec.vectorstores.pinecone import errors, replies, wire
 from rowvec.vectorstores.pinecone.fields import Fields
 from rowvec.vectorstores.pinecone.http import committed, indexed

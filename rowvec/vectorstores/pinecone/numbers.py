@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rowvec.model import Floats
+from rowvec.vectors import Floats
 
 MOST_BYTES = 16
 """Bytes of one number and its comma, at most, if it is 0 or from 1e-14 to 1e9."""

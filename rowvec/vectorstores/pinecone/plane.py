@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rowvec.errors import RequestTooLarge
-from rowvec.model import Floats, VectorBatch
+from rowvec.vectors import Floats, VectorBatch
 from rowvec.vectorstores.pinecone.fields import Fields
 
 MOST_REQUEST_BYTES = 2_000_000

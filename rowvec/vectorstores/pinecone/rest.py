@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from rowvec.model import Floats, VectorBatch
+from rowvec.vectors import Floats, VectorBatch
 from rowvec.vectorstores.pinecone import numbers
 from rowvec.vectorstores.pinecone.errors import NotThere
 from rowvec.vectorstores.pinecone.fields import Fields

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from rowvec.errors import InputRefused
-from rowvec.model import Floats, Match, Stamp, VectorBatch
 from rowvec.text import passage_id
+from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore, sizes_of_strings
 from rowvec.vectorstores.limits import require_namespace
 from rowvec.vectorstores.pinecone.connection import Access, Connection

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rowvec.model import Floats
+from rowvec.vectors import Floats
 from rowvec.vectorstores.pinecone.fields import Fields, Value
 
 _VARINTS = [bytes((n,)) for n in range(128)] + [bytes((n & 127 | 128, n >> 7)) for n in range(128, 1 << 14)]

@@ -1,0 +1,56 @@
+"""The import rules of pyproject.toml: each is broken by the import that it is there for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("rowvec", "app", "standins")
+
+FORBIDDEN = [
+    ("rowvec/worker.py", "app.config"),
+    ("rowvec/worker.py", "fastapi"),
+    ("rowvec/worker.py", "standins.web"),
+    ("app/main.py", "standins.web"),
+    ("rowvec/settle.py", "tests.worker_kit"),
+    ("app/workers/celery_app.py", "tests.worker_kit"),
+    ("standins/web.py", "rowvec.errors"),
+    ("standins/openai/till.py", "app.config"),
+    ("rowvec/sources/metabase/guard.py", "rowvec.sources.local"),
+    ("rowvec/embedders/openai/client.py", "rowvec.embedders.local"),
+    ("rowvec/vectorstores/pinecone/http.py", "rowvec.vectorstores.lancedb.table"),
+    ("rowvec/ledgers/sql/sqlite.py", "rowvec.ledgers.dynamodb"),
+    ("rowvec/filestores/s3.py", "rowvec.filestores.folder"),
+    ("app/api/routes/tasks.py", "rowvec.embedders.openai"),
+    ("app/cli/tasks.py", "rowvec.vectorstores.pinecone"),
+]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the linter says of a copy of the code with all of these imports at once."""
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, module in FORBIDDEN:
+        with (copy / file).open("a") as text:
+            text.write(f"\nimport {module}\n")
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(("file", "module"), FORBIDDEN)
+def test_an_import_that_must_not_be_is_found(found: str, file: str, module: str) -> None:
+    """Of whole packages, and of the folders in them; in whichever file it stands."""
+    importer = file.removesuffix(".py").replace("/", ".")
+    package = module.partition(".")[0]
+    imported = module if package in PACKAGES else package
+    assert f"- {importer} -> {imported} (" in found
