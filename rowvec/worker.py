@@ -223,6 +223,7 @@ class Worker:
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._machine.governor.join()
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
             alive = await self._weather(self._machine.ledger.beat(self.id, len(self._running)), None)
