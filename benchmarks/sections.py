@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import embedded, large_file, listing, overhead, planning
+from benchmarks import budget, embedded, large_file, listing, overhead, planning
 from benchmarks.section import AnySection
 
 SECTIONS: tuple[AnySection, ...] = (
@@ -11,4 +11,5 @@ SECTIONS: tuple[AnySection, ...] = (
     embedded.SECTION,
     listing.SECTION,
     large_file.SECTION,
+    budget.SECTION,
 )

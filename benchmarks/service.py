@@ -1,4 +1,4 @@
-"""The real service as it is started for good: `python -m app serve`, with its worker beside it."""
+"""The real service as it is started for good: `python -m app serve`, its worker beside it or elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +28,13 @@ PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A running service. `api` and `worker` are process ids."""
+class Api:
+    """A running API. `api` is its process id, `environment` what whoever works for it needs, too."""
 
     caller: Caller
     api: int
-    worker: int
     log: Path
+    environment: Mapping[str, str]
 
     def submit(self, **wish: Any) -> str:
         """The id of the new task."""
@@ -48,6 +48,13 @@ class Service:
     def cancel(self, task_id: str) -> None:
         self.caller.post(f"/api/v1/tasks/{task_id}/cancel")
 
+
+@dataclass(frozen=True, slots=True)
+class Service(Api):
+    """A running API with its worker. `worker` is a process id."""
+
+    worker: int
+
     def must_live(self) -> None:
         """Raises when the worker is not the one that was started: its account would be of two processes."""
         if not psutil.pid_exists(self.worker):
@@ -57,17 +64,28 @@ class Service:
 @contextmanager
 def serving(folder: Path, rows: Path, settings: Mapping[str, str]) -> Iterator[Service]:
     """A service with `folder/data` for its data and the tables of `rows`; stopped at the end of the block."""
+    with answering(folder, rows, settings) as api:
+        wait_for_workers(api, 1)
+        (worker,) = [
+            child for child in psutil.Process(api.api).children() if "app.workers.embedded" in child.cmdline()
+        ]
+        yield Service(api.caller, api.api, api.log, api.environment, worker.pid)
+
+
+@contextmanager
+def answering(folder: Path, rows: Path, settings: Mapping[str, str]) -> Iterator[Api]:
+    """The same, whoever works for it; it may not answer yet."""
     port, key = _free_port(), secrets.token_hex(24)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "service.log"
-    process = _start(folder, log, {**_environment(folder, rows, port, key), **settings})
+    environment = {**_environment(folder, rows, port, key), **settings}
+    process = start([sys.executable, "-m", "app", "serve"], folder, log, environment)
     caller = Caller(port, key)
     try:
-        worker = _wait_for_worker(process, caller, log)
-        yield Service(caller, process.pid, worker, log)
+        yield Api(caller, process.pid, log, environment)
     finally:
         caller.close()
-        _stop(process)
+        stop(process)
 
 
 def last_words(log: Path, characters: int = 4000) -> str:
@@ -85,43 +103,47 @@ def _environment(folder: Path, rows: Path, port: int, key: str) -> dict[str, str
     }
 
 
-def _start(folder: Path, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """A process in `folder` that says all it says to `log`."""
     with log.open("wb") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"],
+            command,
             cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             start_new_session=True,
         )  # fmt: skip
 
 
-def _wait_for_worker(process: subprocess.Popen[bytes], caller: Caller, log: Path) -> int:
-    """The worker's process id, once the service tells of a worker that is alive."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not _works(caller):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the service did not come up:\n{last_words(log)}")
-        time.sleep(0.1)
-    children = psutil.Process(process.pid).children()
-    (worker,) = [child for child in children if "app.workers.embedded" in child.cmdline()]
-    return int(worker.pid)
-
-
-def _works(caller: Caller) -> bool:
-    try:
-        return bool(json.loads(caller.get("/api/v1/health"))["workers"]["active"])
-    except (OSError, http.client.HTTPException):
-        caller.close()
-        return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """In order; a worker that outlives its server ends itself, for its standard input closes."""
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """In order; what outlives it ends itself, for its standard input closes."""
     process.terminate()
     try:
         process.wait(PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def wait_for_workers(api: Api, count: int) -> None:
+    """Until the service tells of so many workers that are alive. Raises RuntimeError with its last words."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while _working(api.caller) < count:
+        if _has_ended(api.api) or time.monotonic() > deadline:
+            raise RuntimeError(f"the service did not come up:\n{last_words(api.log)}")
+        time.sleep(0.1)
+
+
+def _has_ended(child: int) -> bool:
+    return bool(psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+
+
+def _working(caller: Caller) -> int:
+    try:
+        return int(json.loads(caller.get("/api/v1/health"))["workers"]["active"])
+    except (OSError, http.client.HTTPException):
+        caller.close()
+        return 0
 
 
 def _free_port() -> int:

@@ -20,9 +20,12 @@ WORDS = [
 ]  # fmt: skip
 
 
-def write_table(path: Path, rows: int, seed: int = 7) -> int:
-    """Write a table of so many rows, each with an id of its own; its size in bytes."""
-    tails = _tails(min(rows, TAILS), seed)
+def write_table(path: Path, rows: int, seed: int = 7, words: int = 60, different: int = TAILS) -> int:
+    """Write a table of so many rows, each with an id of its own; its size in bytes.
+
+    They have so many words to be embedded, and so many of them are `different` in more than their ids.
+    """
+    tails = _tails(min(rows, different), seed, words)
     with path.open("wb") as file:
         file.write(HEADER)
         file.writelines(b"row-%d%b" % (number, tails[number % len(tails)]) for number in range(rows))
@@ -41,14 +44,14 @@ def write_large_table(path: Path, size: int, seed: int = 7) -> int:
     return blocks * len(tails)
 
 
-def _tails(rows: int, seed: int) -> list[bytes]:
+def _tails(rows: int, seed: int, words: int = 60) -> list[bytes]:
     """All of each row but its id, from the first comma to the end of the line."""
     chance = random.Random(seed)
-    return [_tail(number, chance) for number in range(rows)]
+    return [_tail(number, chance, words) for number in range(rows)]
 
 
-def _tail(number: int, chance: random.Random) -> bytes:
-    words = chance.choices(WORDS, k=60)
+def _tail(number: int, chance: random.Random, length: int) -> bytes:
+    words = chance.choices(WORDS, k=length)
     if number % 5 == 0:
         words[20] = 'a "quoted" word,\nand a new line'
     day = f"2025-{number % 12 + 1:02d}-{number % 28 + 1:02d}"

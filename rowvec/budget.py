@@ -54,6 +54,11 @@ class Budget(ABC):
     def rates(self) -> Rates:
         """What is paced by, as far as it is known."""
 
+    async def join(self) -> None:
+        """Be one of those who share it, also while there is nothing to book: what is not used meanwhile is
+        in hand then."""
+        return
+
     @abstractmethod
     async def book(self, tokens: int) -> float:
         """Book one request of so many tokens; the seconds after which it may be sent."""

@@ -6,15 +6,26 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
+<<<<<<< HEAD
 from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable, Unusable
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
+=======
+from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable
+from rowvec.filestores.base import FileStore
+from rowvec.governor import Governor
+from rowvec.kept import Kept
+from rowvec.lease import Lease
+from rowvec.model import Embedding, Floats
+from rowvec.paid import Paid, pick_up
+>>>>>>> budget
 from rowvec.retry import outlast
 from rowvec.vectors import Embedding, Floats
 
@@ -44,9 +55,15 @@ class Embedded:
 
 
 async def embed(
-    embedder: Embedder, governor: Governor, entries: Sequence[Entry], lease: Lease, kept: Kept[Job]
+    embedder: Embedder,
+    governor: Governor,
+    entries: Sequence[Entry],
+    lease: Lease,
+    kept: Kept[Job],
+    files: FileStore,
 ) -> Embedded:
-    """Embed every passage, requests side by side; what `kept` holds of an earlier attempt is not asked again.
+    """Embed every passage, requests side by side; what `kept` holds of an earlier attempt, or one has put
+    down in `files`, is not asked again.
 
     Raises RetryLater, PauseNeeded, TaskFailed.
     """
@@ -55,6 +72,7 @@ async def embed(
     if job is None:
         owners = [place for place, entry in enumerate(entries) for _ in entry.passages]
         job = Job(embedder, governor, texts, owners)
+        job.recall(await outlast(lease, lambda: pick_up(files, lease.claim)))
     kept.put(lease.claim, job)
     await job.finish(lease)
     return job.out
@@ -82,13 +100,46 @@ class Job:
         """Ask for all that is not there yet. Raises the first error that is no refusal of a text."""
         self.busy = True
         try:
-            if self._under_way:
-                await asyncio.wait(self._under_way)
+            await self.answers()
             seen = self._governor.refusals
             requests = [_Request(self, lease, seen).run(low, high) for low, high in self._requests()]
             await self._all({asyncio.create_task(request) for request in requests})
         finally:
             self.busy = False
+
+    async def answers(self) -> None:
+        """Wait for all that is under way."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def paid(self) -> Paid:
+        """All that has been answered so far."""
+        return Paid(
+            digest=self._digest(),
+            done=np.packbits(self._done).tobytes(),
+            vectors=self.out.vectors[self._done].astype("<f4", copy=False).tobytes(),
+            tokens=self.out.tokens,
+            refused=self.out.refused,
+        )
+
+    def recall(self, paid: Paid | None) -> None:
+        """Begin with what has been answered before, if it is for these very texts."""
+        if paid is None or paid.digest != self._digest():
+            return
+        done = np.unpackbits(np.frombuffer(paid.done, np.uint8), count=len(self.texts)).astype(np.bool_)
+        self.out.vectors[done] = np.frombuffer(paid.vectors, "<f4").reshape(-1, self._embedder.dimension)
+        self.out.tokens = paid.tokens
+        self.out.refused.update(paid.refused)
+        self._done = done
+
+    def _digest(self) -> bytes:
+        """Of the texts, each with its length, and of what embeds them."""
+        embedder = self._embedder
+        digest = blake2b(f"{embedder.model} {embedder.dimension}".encode(), digest_size=16)
+        for text in self.texts:
+            encoded = text.encode()
+            digest.update(b"%d:" % len(encoded) + encoded)
+        return digest.digest()
 
     async def _all(self, tasks: set[asyncio.Task[bool]]) -> None:
         """Where the account is refused, what has been sent is paid: its answers are taken as they come."""

@@ -156,5 +156,9 @@ class Governor:
         """A provider asked for quiet: nobody calls for so long."""
         await self._budget.pause(seconds)
 
+    async def join(self) -> None:
+        """Say that this process will call, and that it still lives."""
+        await self._budget.join()
+
     async def close(self) -> None:
         await self._budget.close()

@@ -17,6 +17,7 @@ from rowvec.expiry import drop_old_uploads
 from rowvec.machine import Machine
 from rowvec.model import Task, TaskState
 from rowvec.paging import PAGE, all_tasks
+from rowvec.paid import drop_paid
 from rowvec.remembered import Remembered
 from rowvec.spool import FOR_GOOD, drop_copy
 
@@ -48,7 +49,7 @@ class Housekeeping:
             await asyncio.sleep(QUICK_SECONDS)
 
     async def quick(self) -> None:
-        """Copies of the newest cancelled tasks go: of most, within seconds."""
+        """Copies of the newest cancelled tasks go, and what they have put down: of most, within seconds."""
         page = await self._machine.ledger.tasks(PAGE, state=TaskState.CANCELLED)
         for task in page.tasks:
             await self._drop_copy(task)
@@ -63,10 +64,17 @@ class Housekeeping:
             log.info("old uploads removed", names=gone)
 
     async def _drop_copy(self, task: Task) -> None:
-        """None of these states is ever left again, so each task is looked at once."""
-        if task.spec.dialect.copied and task.id not in self._cleared:
-            await drop_copy(self._machine, task)
-            self._cleared.add(task.id)
+        """None of these states is ever left again, so each task is looked at once.
+
+        A completed one has put everything away itself, but for the copy where its process died over it.
+        """
+        cancelled = task.state is TaskState.CANCELLED
+        if not (task.spec.dialect.copied or cancelled) or task.id in self._cleared:
+            return
+        await drop_copy(self._machine, task)
+        if cancelled:
+            await drop_paid(self._machine.files, task.id)
+        self._cleared.add(task.id)
 
 
 @asynccontextmanager

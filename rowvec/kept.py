@@ -39,6 +39,10 @@ class Kept(Generic[J]):
         job = self._jobs.get(_key(claim)) if claim.chunk else None
         return job if job and not job.busy and job.texts == texts else None
 
+    def of(self, claim: Claim) -> J | None:
+        """All that is kept of this chunk."""
+        return self._jobs.get(_key(claim)) if claim.chunk else None
+
     def put(self, claim: Claim, job: J) -> None:
         """Keep a chunk's job until it is dropped."""
         if claim.chunk is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rowvec.errors import WrongState
 from rowvec.machine import Machine
+from rowvec.paid import drop_paid
 from rowvec.spool import drop_copy
 
 
@@ -21,4 +22,5 @@ async def remove_vectors(machine: Machine, task_id: str) -> int:
     removed = await machine.store.delete_task(task.spec.namespace, task_id)
     if (await machine.ledger.task(task_id)).state.ended:  # and was not retried meanwhile
         await drop_copy(machine, task)
+        await drop_paid(machine.files, task_id)
     return removed

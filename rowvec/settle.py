@@ -15,8 +15,14 @@ from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.manifest import Written, read_merged, written
+<<<<<<< HEAD
 from rowvec.model import Task
 from rowvec.pipeline import read_and_describe
+=======
+from rowvec.model import Rejection, Stamp, Task
+from rowvec.paid import drop_paid
+from rowvec.pipeline import embed_and_store, read_and_describe
+>>>>>>> budget
 from rowvec.rejected import done_chunks, doubles_name, encode
 from rowvec.rejection import Rejection
 from rowvec.spool import drop_copy
@@ -54,6 +60,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     await machine.ledger.settled(task.id, fence, len(losers), settlement.passages)
     await drop_copy(machine, task)
     await drop_exports(machine, task)
+    await drop_paid(machine.files, task.id)
 
 
 async def _settle_doubles(machine: Machine, lease: Lease, doubles: Sequence[Double]) -> None:

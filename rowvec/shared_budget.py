@@ -26,7 +26,8 @@ AWAY_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
 _FORGET_SECONDS = 3600
 
-# What is not there starts with nothing in hand: after a flush nobody sends a burst.
+# What is not there starts with nothing in hand: after a flush nobody sends a burst. So who will book joins
+# before, and the seconds until then count.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1e6
@@ -94,6 +95,9 @@ class SharedBudget(Budget):
     @property
     def rates(self) -> Rates:
         return self._rates
+
+    async def join(self) -> None:
+        await self._shared("join", 0, lambda share: share.quiet())
 
     async def book(self, tokens: int) -> float:
         return await self._shared("book", tokens, lambda share: share.book(tokens))

@@ -6,6 +6,7 @@ from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState
+from rowvec.paid import drop_paid
 from rowvec.sources.base import ExportedSource
 from rowvec.spec import TaskSpec
 from rowvec.spool import drop_copy, opened
@@ -28,6 +29,7 @@ async def cancel(machine: Machine, task_id: str) -> Task:
     task = await machine.ledger.flag(task_id, Flag.CANCEL)
     if task.state is TaskState.CANCELLED:
         await drop_copy(machine, task)
+        await drop_paid(machine.files, task_id)
     return task
 
 

@@ -17,6 +17,7 @@ from rowvec.errors import LeaseLost, PauseNeeded, RetryLater, TaskFailed, WrongS
 from rowvec.lease import Heartbeat, Lease
 from rowvec.machine import Machine
 from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
+from rowvec.paid import put_down
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
@@ -171,6 +172,7 @@ class Worker:
         if isinstance(error, PauseNeeded):
             with suppress(WrongState):
                 await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
+            await put_down(self._machine.files, self._machine.kept, claim)
             await self._hand_back(claim, None, 0.0)
         elif isinstance(error, LeaseLost):
             # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.
@@ -221,6 +223,7 @@ class Worker:
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._machine.governor.join()
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
             alive = await self._weather(self._machine.ledger.beat(self.id, len(self._running)), None)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import report
+from benchmarks.budget import Use
 from benchmarks.findings import Findings, Plot, Table, at_least, at_most
 from benchmarks.latency import percentile
 from benchmarks.ledger_seed import seed_ledger
@@ -202,6 +203,12 @@ def test_a_seeded_ledger_keeps_the_law(tmp_path: Path) -> None:
         assert task.state.ended and len(counts) == task.chunks_total
         assert sum(counts, Counts()) == task.counts
         assert (task.unprocessed == 0) == (task.state == "completed")
+
+
+def test_the_share_of_a_budget_leaves_out_what_a_full_bucket_gives() -> None:
+    """5 million tokens a minute: 10 million take 120 s, of which the bucket gives four."""
+    use = Use(50_000, 50_000, 125.0, 10_000_000, 300, 3, 0, 1e6, 7.5, 0.0, [])
+    assert (use.share, use.refused_percent) == pytest.approx((116 / 125, 1.0))
 
 
 def test_a_part_of_the_benchmarks_runs() -> None:

@@ -123,3 +123,12 @@ async def test_after_a_flush_nobody_has_a_burst(tmp_path: Path) -> None:
             moments = Moments()
             sent = [await moments.of(budget.book(1)) for budget in (one, other, one, other)]
             assert sent[-1] >= 0.4
+
+
+async def test_who_joins_has_later_what_nobody_has_used_meanwhile(redis_server: RedisServer) -> None:
+    """As at the provider, whose bucket has filled; and no more than a burst, however long it takes."""
+    async with sharing(redis_server.url, "joined", 2, Rates(100.0, 6_000_000.0)) as (one, other):
+        await one.join()
+        await asyncio.sleep(0.5)
+        assert await other.book(40_000) == 0.0
+        assert await other.book(360_000) > 0.0

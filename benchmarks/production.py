@@ -1,0 +1,81 @@
+"""The production stack, every part a process: Redis, PostgreSQL, Celery, and the providers' stand-ins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.service import Api, answering, start, stop, wait_for_workers
+from standins.pinecone.settings import KEY
+from standins.process import Standin, started
+from tests.servers import postgres, redis
+
+OPENAI_KEY = "sk-standin"
+INDEX = "measured"
+NAMESPACE = "default"
+DIMENSION = 1536
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """`workers` are the ids of all processes of the Celery workers."""
+
+    api: Api
+    workers: list[int]
+    openai: Standin
+    pinecone: Standin
+
+    def landed(self) -> int:
+        """Vectors in the index."""
+        asked = {"index": INDEX, "namespace": NAMESPACE}
+        return int(self.pinecone.ask("/_standin/summary", asked)["vectors"])
+
+
+@contextmanager
+def producing(
+    folder: Path, tables: Path, hosts: int, openai: Mapping[str, Any], pinecone: Mapping[str, Any]
+) -> Iterator[Production]:
+    """The stack with so many Celery workers of one process each, as on so many hosts, until the block ends.
+
+    `openai` and `pinecone` are settings of the stand-ins.
+    """
+    with ExitStack() as stack:
+        index = {"name": INDEX, "dimension": DIMENSION}
+        embedder = stack.enter_context(started("openai", **openai))
+        store = stack.enter_context(started("pinecone", indexes=[index], **pinecone))
+        ledger = stack.enter_context(postgres.running())
+        (folder / "redis").mkdir(parents=True)
+        broker = stack.enter_context(redis.running(folder / "redis"))
+        settings = {
+            "BROKER_URL": broker.url,
+            "LEDGER_URL": ledger.url,
+            "EMBEDDER": "openai",
+            "OPENAI_API_KEY": OPENAI_KEY,
+            "OPENAI_BASE_URL": f"{embedder.url}/v1",
+            "VECTOR_STORE_URL": f"pinecone://{INDEX}",
+            "PINECONE_API_KEY": KEY,
+            "PINECONE_CONTROLLER_HOST": store.url,
+            "MAX_WORKERS": "1",
+        }
+        api = stack.enter_context(answering(folder, tables, settings))
+        programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
+        wait_for_workers(api, hosts)
+        workers = [member.pid for program in programs for member in (program, *program.children())]
+        yield Production(api, workers, embedder, store)
+
+
+@contextmanager
+def _celery(api: Api, folder: Path, name: str) -> Iterator[psutil.Process]:
+    """A Celery worker of that name, until the block ends."""
+    command = [sys.executable, "-m", "celery", "-A", "app.workers.celery_app", "worker", "--hostname", name]
+    process = start(command, folder, folder / f"{name}.log", api.environment)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        stop(process)
