@@ -22,7 +22,7 @@ from app.config import Settings
 from rowvec.errors import RowvecError
 from rowvec.machine import Machine
 from rowvec.model import TaskState
-from rowvec.sweeper import sweep
+from rowvec.sweeper import living
 
 LEAST_FREE = 1024**3
 """Bytes of disk below which a task is likely to be stopped halfway."""
@@ -155,8 +155,7 @@ async def _is_ours(port: int) -> bool:
 
 
 async def _worker(machine: Machine) -> str:
-    await sweep(machine.ledger, machine.limits.lease_seconds)
-    alive = [worker for worker in await machine.ledger.workers() if worker.alive]
+    alive = await living(machine.ledger, machine.limits.lease_seconds)
     if alive:
         return f"{len(alive)} alive"
     waiting = [
