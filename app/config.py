@@ -65,6 +65,18 @@ class Settings(BaseSettings):
         return not self.s3_bucket if self.use_local_files is None else self.use_local_files
 
     @property
+    def other_parts(self) -> list[str]:
+        """The settings that choose another part than the embedded one."""
+        chosen = {
+            "BROKER_URL": self.broker_url,
+            "LEDGER_URL": self.ledger_url,
+            "VECTOR_STORE_URL": self.vector_store_url,
+            "FILE_STORE_URL": self.file_store_url,
+            "EMBEDDER": self.embedder.removeprefix("local"),
+        }
+        return [name for name, value in chosen.items() if value]
+
+    @property
     def limits(self) -> Limits:
         return Limits(
             chunk_size=self.chunk_size,
@@ -93,6 +105,15 @@ class Settings(BaseSettings):
                 "LOCAL_FILES_DIR": str(self.local_files_dir),
             }
         )
+
+
+PARTS = ("OPENAI_", "PINECONE_", "METABASE_", "S3_", "AWS_", "TIKTOKEN_")
+"""How the names begin that the machine's parts read for themselves."""
+
+
+def is_setting(name: str) -> bool:
+    """Is an environment variable of this name one of ours?"""
+    return name.lower() in Settings.model_fields or name.startswith(PARTS)
 
 
 @lru_cache(maxsize=1)

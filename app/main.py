@@ -24,10 +24,9 @@ from app.api.service import Service
 from app.api.traffic import Tally, Traffic
 from app.assembly import assemble
 from app.config import Settings, settings
-from app.workers.doorbell import doorbell_for
+from app.workers.doorbell import check_broker, doorbell_for
 from app.workers.embedded import Supervisor
 from rowvec import __version__
-from rowvec.errors import NotConfigured
 from rowvec.machine import Machine
 
 Lifespan = Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]
@@ -96,10 +95,7 @@ def _leave_out_of_collections() -> None:
 
 def _check(config: Settings, given: list[str]) -> None:
     keys.check_given(given)
-    if config.broker_url and not config.broker_url.startswith(("redis://", "rediss://")):
-        raise NotConfigured(
-            "BROKER_URL must be redis://host:6379/0 or rediss://…; leave it empty for the embedded worker."
-        )
+    check_broker(config)
 
 
 async def _hand_out_first_key(machine: Machine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -112,6 +112,11 @@ class Bucket:
         version = "" if version == "null" else version
         return Found(meta["size"], meta["e_tag"] or "", version, meta["last_modified"].timestamp())
 
+    async def ping(self) -> None:
+        """Raises what any call does, except that no object is missed."""
+        with suppress(FileNotFoundError):
+            await self.read("~ping", 0, 1)  # the tilde keeps it out of the names a caller can say
+
     async def check(self, key: str, version: Version) -> None:
         """Raises OtherVersion, too, unless that version is there."""
         with self.translated(key):
@@ -198,7 +203,7 @@ class Bucket:
             return RateLimited(f"{self} asks for fewer requests ({fault.code or fault.status}).")
         if 400 <= fault.status < 500:
             return PauseNeeded(f"{self} refuses '{key}' ({fault.status} {fault.code}): {fault.message}")
-        return Unavailable(f"{self} does not answer: {fault.text}")
+        return Unavailable(f"{self} does not answer: {_reason(fault.text)}")
 
 
 class _PastTheEnd(Exception):
@@ -235,6 +240,11 @@ class _Fault:
             _tag("Region", text),
             text,
         )
+
+
+def _reason(text: str) -> str:
+    """The last of the client's words, without which request it was, how long it took and how often."""
+    return text.rpartition("  - ")[2]
 
 
 def _tag(name: str, text: str) -> str:

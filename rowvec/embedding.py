@@ -12,20 +12,12 @@ import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
-<<<<<<< HEAD
 from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable, Unusable
-from rowvec.governor import Governor
-from rowvec.kept import Kept
-from rowvec.lease import Lease
-=======
-from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable
 from rowvec.filestores.base import FileStore
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
-from rowvec.model import Embedding, Floats
 from rowvec.paid import Paid, pick_up
->>>>>>> budget
 from rowvec.retry import outlast
 from rowvec.vectors import Embedding, Floats
 

@@ -10,12 +10,13 @@ from time import perf_counter
 
 from rowvec.analysis import chunk_memory
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, NotConfigured, RetryLater
-from rowvec.excerpt import excerpt
-from rowvec.intake import TaskRequest, prepare_spec
+from rowvec.errors import InputRefused, RetryLater
+from rowvec.excerpt import excerpt, whole
+from rowvec.export import exported
+from rowvec.intake import TaskRequest, closed, prepare_spec
 from rowvec.machine import Machine
 from rowvec.pipeline import read_and_describe_from
-from rowvec.sources.base import Source
+from rowvec.sources.base import ExportedSource, Source
 from rowvec.spec import TaskSpec
 from rowvec.survey import SCAN_BYTES, Run, Survey, sample, survey
 
@@ -32,11 +33,13 @@ class Estimate:
     proportion to its bytes, and `blank_lines` is None. `memory_bytes` is what one chunk takes in a worker.
 
     All else is extrapolated from `sampled_rows`, and exact where these are all rows: `rows_to_embed`,
-    their `passages` (vectors) and `tokens`, as the embedder counts them, with `tokens_low` to
-    `tokens_high` two standard errors of the sample to either side; `rejected_share` and
-    `filtered_share` of the rows, 0 to 1. Ids that are doubled far apart are not seen.
+    their `passages` (vectors) and `tokens`, with `tokens_low` to `tokens_high` two standard errors of the
+    sample to either side; `rejected_share` and `filtered_share` of the rows, 0 to 1. Ids that are doubled
+    far apart are not seen. Unless `tokens_counted` there is no tokenizer's table: `tokens` is then more
+    than prose has, `tokens_low` one a passage, and `tokens_high` one a byte, which no text can exceed.
 
-    `price` is in dollars per million tokens; `dollars` is rounded up to cents, `dollars_raw` is not.
+    `price` is in dollars per million tokens; `dollars` and `dollars_high` (of `tokens_high`) are rounded up
+    to cents, `dollars_raw` is not.
     `seconds` follow from the budget of requests and tokens; without one, and where embedding is free,
     from the speed at which the sample was read, described and embedded; else they are None.
     """
@@ -58,10 +61,12 @@ class Estimate:
     tokens: int
     tokens_low: int
     tokens_high: int
+    tokens_counted: bool
     rejected_share: float
     filtered_share: float
     price: float
     dollars: float
+    dollars_high: float
     dollars_raw: float
     seconds: float | None
 
@@ -70,31 +75,41 @@ async def estimate(machine: Machine, request: TaskRequest) -> Estimate:
     """Check the request as `submit` does, scan its source, and look at rows from all over it.
 
     Writes nothing that outlasts it, and calls the embedder only where embedding is free and without a
-    budget. Raises what submit raises, what Source.read raises, SourceDamaged where the source cannot be
-    unpacked or decoded, and DiskLow where there is no room to unpack it.
+    budget. A table that must be exported is, once. Raises what submit raises, what Source.read and
+    ExportedSource.export raise, SourceDamaged where the source cannot be unpacked or decoded, and DiskLow
+    where there is no room for its text.
     """
     return await estimate_of(machine, await checked(machine, request))
 
 
 async def checked(machine: Machine, request: TaskRequest) -> TaskSpec:
-    """What is to be estimated. Raises what submit raises, and NotConfigured for what cannot be scanned."""
-    spec = await prepare_spec(machine, request)
-    if spec.wish is not None:
-        raise NotConfigured(
-            "Estimates of tables that must be exported first come in a later version. Export the table "
-            "and estimate the file, or submit it as it is."
-        )
-    return spec
+    """What is to be estimated. Raises what submit raises."""
+    return await prepare_spec(machine, request)
+
+
+def needs_export(spec: TaskSpec) -> bool:
+    """Must its table be exported to be looked at? That takes as long as its query."""
+    return spec.wish is not None
 
 
 async def estimate_of(machine: Machine, spec: TaskSpec) -> Estimate:
     """The estimate of what was checked; all that takes long is here. Raises what `estimate` raises."""
+    source = machine.source(spec.source.kind)
+    if isinstance(source, ExportedSource):
+        return await _of_an_export(machine, source, spec)
     if not spec.dialect.copied:
-        return await _look(machine, machine.source(spec.source.kind), spec, spec.source.size)
+        return await _look(machine, source, spec, spec.source.size)
     async with excerpt(machine, spec, SCAN_BYTES) as text:
         pinned = replace(spec, source=await text.pin(spec.source.ref))
         found = await _look(machine, text, pinned, text.whole_bytes(spec.source.size))
     return replace(found, bytes=spec.source.size)
+
+
+async def _of_an_export(machine: Machine, source: ExportedSource, spec: TaskSpec) -> Estimate:
+    """Under the guard that a task's export is under, and gone when it was looked at."""
+    async with whole(machine, exported(machine, source, spec)) as text:
+        pinned = replace(spec, source=await text.pin(spec.source.ref))
+        return await _look(machine, text, await closed(machine, pinned, text), text.size)
 
 
 async def _look(machine: Machine, source: Source, spec: TaskSpec, size: int) -> Estimate:
@@ -116,6 +131,7 @@ class _Seen:
     embedded: int
     passages: int
     tokens: int
+    most_tokens: int
     rejected: int
     filtered: int
 
@@ -140,12 +156,12 @@ class _Sample:
         rows, described = await read_and_describe_from(source, machine, spec, run.plan)
         self.seconds += perf_counter() - started
         texts = [text for entry in described.entries for text in entry.passages]
-        tokens = await asyncio.to_thread(_tokens, machine.embedder, texts)
+        tokens, most = await asyncio.to_thread(_tokens, machine.embedder, texts)
         rejected = sum(note.outcome == "rejected" for note in described.notes)
         self.runs.append(
             _Seen(
                 run.weight, rows.read, run.plan.end - run.plan.start,
-                len(described.entries), len(texts), sum(tokens), rejected, described.filtered,
+                len(described.entries), len(texts), sum(tokens), sum(most), rejected, described.filtered,
             )
         )  # fmt: skip
         self._set_aside(texts, tokens, machine.embedder)
@@ -188,16 +204,19 @@ class _Sample:
         return ratio * whole, error
 
 
-def _tokens(embedder: Embedder, texts: Sequence[str]) -> list[int]:
-    """What each text will be billed: a bound that is only safe would make it dear."""
-    return (embedder.count_tokens if embedder.counts_exactly else embedder.estimate_tokens)(texts)
+def _tokens(embedder: Embedder, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+    """What each text will be billed, probably and at most: the same where it can be counted."""
+    most = embedder.count_tokens(texts)
+    return (most if embedder.counts_exactly else embedder.likely_tokens(texts)), most
 
 
 async def _conclude(machine: Machine, spec: TaskSpec, size: int, found: Survey, seen: _Sample) -> Estimate:
     tokens, error = seen.total(lambda run: run.tokens)
+    most, most_error = seen.total(lambda run: run.most_tokens)
     rows_to_embed = round(seen.total(lambda run: run.embedded)[0])
     passages = round(seen.total(lambda run: run.passages)[0])
-    dollars = tokens * machine.embedder.price / 1e6
+    price, counted = machine.embedder.price, machine.embedder.counts_exactly
+    tokens_high = round(most + 2 * most_error)
     return Estimate(
         model=spec.model,
         bytes=size,
@@ -214,15 +233,22 @@ async def _conclude(machine: Machine, spec: TaskSpec, size: int, found: Survey, 
         rows_to_embed=min(rows_to_embed, found.rows),
         passages=passages,
         tokens=round(tokens),
-        tokens_low=max(0, round(tokens - 2 * error)),
-        tokens_high=round(tokens + 2 * error),
+        tokens_low=max(0, round(tokens - 2 * error)) if counted else passages,
+        tokens_high=tokens_high,
+        tokens_counted=counted,
         rejected_share=seen.share(lambda run: run.rejected),
         filtered_share=seen.share(lambda run: run.filtered),
-        price=machine.embedder.price,
-        dollars=math.ceil(round(dollars * 100, 6)) / 100,
-        dollars_raw=dollars,
+        price=price,
+        dollars=_in_cents(tokens * price),
+        dollars_high=_in_cents(tokens_high * price),
+        dollars_raw=tokens * price / 1e6,
         seconds=await _seconds(machine, found, seen, passages, round(tokens)),
     )
+
+
+def _in_cents(millionths: float) -> float:
+    """Dollars, rounded up to cents."""
+    return math.ceil(round(millionths / 1e4, 6)) / 100
 
 
 async def _seconds(

@@ -1,4 +1,4 @@
-"""The beginning of a table as plain UTF-8, for whoever only looks at it: in a file without a name.
+"""A table as plain UTF-8, or its beginning, for whoever only looks at it: in a file without a name.
 
 It is gone with the process that made it, however that ends, and nobody else ever sees it.
 """
@@ -88,6 +88,19 @@ async def excerpt(machine: Machine, spec: TaskSpec, most_bytes: int) -> AsyncGen
         await asyncio.to_thread(made.close)
 
 
+@asynccontextmanager
+async def whole(machine: Machine, parts: AsyncGenerator[bytes]) -> AsyncGenerator[Excerpt]:
+    """All of a table that comes in parts, as long as this lasts. Raises what they raise, and DiskLow."""
+    made = Excerpt.open(machine.settings, machine.files)
+    try:
+        async with aclosing(parts), aclosing(machine.disk.watched(parts)) as watched:
+            async for part in watched:
+                await made.write(part)
+        yield made
+    finally:
+        await asyncio.to_thread(made.close)
+
+
 async def _fill(made: Excerpt, machine: Machine, spec: TaskSpec, most_bytes: int) -> None:
     given = _Given(blocks_of(machine.source(spec.source.kind), spec.source))
     unpacker = unpacker_of(spec.dialect, machine.limits)
@@ -126,6 +139,6 @@ def _translated() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskLow("The disk of DATA_DIR is full. Make room on it, then ask again.") from error
         raise Unavailable(
-            f"DATA_DIR cannot be written: {error}. A table that is not plain UTF-8 is unpacked there to be "
-            "looked at."
+            f"DATA_DIR cannot be written: {error}. A table that is exported, or is not plain UTF-8, is put "
+            "there to be looked at."
         ) from error

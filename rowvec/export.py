@@ -40,6 +40,20 @@ async def ensure_export(machine: Machine, lease: Lease) -> TaskSpec:
     return spec
 
 
+async def exported(machine: Machine, source: ExportedSource, spec: TaskSpec) -> AsyncGenerator[bytes]:
+    """The table of an open spec. Raises what ExportedSource.export raises, and SourceDamaged for too much."""
+    most, size = machine.limits.max_decompressed_bytes, 0
+    async with aclosing(source.export(spec.source, wished(spec).allow_row_cap)) as blocks:
+        async for block in blocks:
+            size += len(block)
+            if size > most:
+                raise SourceDamaged(
+                    f"The export is larger than the {most} bytes that this service takes "
+                    "(MAX_DECOMPRESSED_BYTES). Make the question smaller, or raise that setting."
+                )
+            yield block
+
+
 async def drop_exports(machine: Machine, task: Task) -> None:
     """Remove all exports of a completed task: nothing reads its source any more."""
     if isinstance(machine.source(task.spec.source.kind), ExportedSource):
@@ -91,16 +105,8 @@ class _Attempt:
 
     async def _blocks(self) -> AsyncGenerator[bytes]:
         """The table, for as long as this claim holds and nobody holds the task."""
-        spec, most = self._lease.claim.task.spec, self._machine.limits.max_decompressed_bytes
-        size = 0
-        async with aclosing(self._source.export(spec.source, wished(spec).allow_row_cap)) as blocks:
+        async with aclosing(exported(self._machine, self._source, self._lease.claim.task.spec)) as blocks:
             while (block := await self._next(blocks)) is not None:
-                size += len(block)
-                if size > most:
-                    raise SourceDamaged(
-                        f"The export is larger than the {most} bytes that this service takes "
-                        "(MAX_DECOMPRESSED_BYTES). Make the question smaller, or raise that setting."
-                    )
                 yield block
 
     async def _next(self, blocks: AsyncGenerator[bytes]) -> bytes | None:

@@ -81,7 +81,7 @@ async def embed_and_store(
     """Vectors of the entries, durably in the store."""
     check_embedder(machine, spec)
     await lease.check()
-    embedded = await embed(machine.embedder, machine.governor, entries, lease, machine.kept)
+    embedded = await embed(machine.embedder, machine.governor, entries, lease, machine.kept, machine.files)
     return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
 
 

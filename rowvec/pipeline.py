@@ -73,30 +73,6 @@ async def read_and_describe_from(
     return rows, await asyncio.to_thread(describer.describe, rows)
 
 
-<<<<<<< HEAD
-=======
-async def embed_and_store(
-    machine: Machine, task_id: str, spec: TaskSpec, entries: Sequence[Entry], lease: Lease
-) -> tuple[Embedded, Stored]:
-    """Vectors of the entries, durably in the store."""
-    check_embedder(machine, spec)
-    await lease.check()
-    embedded = await embed(machine.embedder, machine.governor, entries, lease, machine.kept, machine.files)
-    return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
-
-
-def check_embedder(machine: Machine, spec: TaskSpec) -> None:
-    """A task is finished by the model it was begun with."""
-    embedder = machine.embedder
-    if (embedder.model, embedder.dimension) != (spec.model, spec.dimension):
-        raise PauseNeeded(
-            f"The task was submitted for the model {spec.model} with {spec.dimension} dimensions, this "
-            f"worker is configured for {embedder.model} with {embedder.dimension}. Set EMBEDDER back and "
-            "resume, or cancel the task and submit it again."
-        )
-
-
->>>>>>> budget
 async def _record(
     machine: Machine, lease: Lease, landed: Sequence[Entry], notes: Sequence[Rejection]
 ) -> ChunkFiles:

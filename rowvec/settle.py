@@ -15,14 +15,9 @@ from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.manifest import Written, read_merged, written
-<<<<<<< HEAD
 from rowvec.model import Task
-from rowvec.pipeline import read_and_describe
-=======
-from rowvec.model import Rejection, Stamp, Task
 from rowvec.paid import drop_paid
-from rowvec.pipeline import embed_and_store, read_and_describe
->>>>>>> budget
+from rowvec.pipeline import read_and_describe
 from rowvec.rejected import done_chunks, doubles_name, encode
 from rowvec.rejection import Rejection
 from rowvec.spool import drop_copy

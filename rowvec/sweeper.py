@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from pathlib import Path
@@ -23,6 +24,15 @@ async def sweep(ledger: Ledger, lease_seconds: float) -> int:
     gone = [worker.id for worker in await ledger.workers() if _is_gone(worker)]
     taken = await ledger.bury(gone) if gone else 0
     return taken + await ledger.sweep(lease_seconds)
+
+
+async def living(ledger: Ledger, lease_seconds: float) -> list[WorkerInfo]:
+    """The workers that are alive, as far as can be told without burying anybody.
+
+    Not those that a sweep would bury, though where nobody is left to sweep they stay in the ledger.
+    """
+    workers, now = await asyncio.gather(ledger.workers(), ledger.now())
+    return [w for w in workers if w.alive and now - w.beat_at <= lease_seconds and not _is_gone(w)]
 
 
 def this_host() -> str:

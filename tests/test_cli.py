@@ -365,7 +365,10 @@ def test_doctor_is_content_with_a_fresh_folder(cli: Inside) -> None:
     report = cli("doctor", "--json", PORT=str(free_port()))
     document = json.loads(report.stdout)
     assert report.returncode == 0, report.stdout
-    parts = "python, data folder, ledger, file store, vector store, embedder, address, worker, API key"
+    parts = (
+        "python, data folder, ledger, broker, file store, source, metabase, vector store, embedder, tokens, "
+        "address, worker, API key"
+    )
     assert [check["part"] for check in document["checks"]] == parts.split(", ")
 
 

@@ -120,10 +120,15 @@ def answers(port: int) -> bool:
 
 
 def test_the_tour_indexes_and_finds(tmp_path: Path, free: int) -> None:
-    """Exit 0 means: every row landed, each search found what it should, and the service is gone again."""
+    """Exit 0 means: every row landed, each search found what it should, and the service is gone again.
+
+    Whatever the environment and `.env` choose (here parts of which none answers), the demo needs none of it.
+    """
+    (tmp_path / ".env").write_text("BROKER_URL=redis://127.0.0.1:1/0\n")
+    others = {"PYTHONPATH": str(ROOT), "LEDGER_URL": "postgresql://127.0.0.1:1/none", "EMBEDDER": "openai"}
     run = subprocess.run(
         [sys.executable, "-m", "app", "demo", "--json"],
-        cwd=ROOT, env=environment(tmp_path, free), capture_output=True, text=True, timeout=180,
+        cwd=tmp_path, env=environment(tmp_path, free) | others, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     document = json.loads(run.stdout)
@@ -168,10 +173,10 @@ def test_an_interrupted_demo_leaves_no_service(tmp_path: Path, free: int, number
 
 def test_a_service_that_cannot_start_is_told_with_its_log(tmp_path: Path, free: int) -> None:
     """When the service ends at once, the error names its log; nothing hangs."""
+    (tmp_path / "ledger.db").mkdir()
     run = subprocess.run(
         [sys.executable, "-m", "app", "demo"],
-        cwd=ROOT, env=environment(tmp_path, free) | {"BROKER_URL": "amqp://127.0.0.1:1"},
-        capture_output=True, text=True, timeout=90,
+        cwd=ROOT, env=environment(tmp_path, free), capture_output=True, text=True, timeout=90,
     )  # fmt: skip
     assert run.returncode == 1
     assert "error: " in run.stderr and str(tmp_path / "demo" / "service.log") in run.stderr

@@ -13,11 +13,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from rowvec import export, steer
-from rowvec.errors import InvalidRequest, NotConfigured, RowvecError, SourceChanged, WrongState
+from rowvec.errors import InvalidRequest, RowvecError, SourceChanged, SourceDamaged, WrongState
 from rowvec.estimate import estimate
 from rowvec.filestores.s3 import S3Store
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Flag, Hold, Task, TaskState
+from rowvec.sources.base import BrokeOff
 from tests.http_service import follow, serve, uvicorn
 from tests.servers.metabase import Metabase
 from tests.servers.moto import Moto
@@ -372,11 +373,43 @@ async def test_allowing_a_cap_goes_with_exports_only(shop: Shop) -> None:
         await submit(shop.machine, TaskRequest("local", "rows.csv", allow_row_cap=True))
 
 
-async def test_an_estimate_says_that_it_cannot(shop: Shop) -> None:
-    """Nothing is exported for it."""
-    with pytest.raises(NotConfigured, match="exported first"):
+# Estimates
+
+
+async def test_an_estimate_exports_the_question_and_keeps_nothing(shop: Shop, tmp_path: Path) -> None:
+    """Its numbers are those of the task that follows, which exports anew: by then the rows may be others."""
+    found = await estimate(shop.machine, shop.wish())
+    assert shop.asked() == (1, 1)
+    assert (found.rows, found.chunks, found.exact, found.rows_to_embed) == (35, 4, True, 35)
+    assert not any(path.is_file() for path in (tmp_path / "files").rglob("*"))
+    ended = await shop.end_of(await shop.submit_question())
+    assert (found.tokens, found.bytes) == (ended.counts.tokens, ended.spec.source.size)
+    assert shop.asked() == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        ({"kind": "truncate", "after": 60}, BrokeOff, "cut the export off"),
+        ({"kind": "error_inside", "after": 60}, SourceDamaged, "broke off after"),
+    ],
+)
+async def test_an_estimate_is_of_a_whole_export_or_none(
+    shop: Shop, fault: dict[str, Any], error: type[RowvecError], words: str
+) -> None:
+    """What a task would not take for whole is no ground for an estimate."""
+    shop.metabase.suffer(**fault)
+    with pytest.raises(error, match=words):
         await estimate(shop.machine, shop.wish())
-    assert shop.asked() == (0, 0)
+
+
+async def test_an_estimate_says_what_is_wrong_with_the_table(shop: Shop) -> None:
+    """A column that is not there is refused in the words of a file; more than may be unpacked, too."""
+    with pytest.raises(InvalidRequest, match="'price', which the file does not have"):
+        await estimate(shop.machine, shop.wish(text_columns=["price"]))
+    shop.machine = replace(shop.machine, limits=replace(shop.machine.limits, max_decompressed_bytes=100))
+    with pytest.raises(SourceDamaged, match="MAX_DECOMPRESSED_BYTES"):
+        await estimate(shop.machine, shop.wish())
 
 
 # Over HTTP
@@ -391,6 +424,8 @@ def test_a_question_over_http_in_the_embedded_mode(metabase: Metabase, tmp_path:
         running.client(KEY) as api,
     ):
         wish = {"data_source": "metabase", "question_id": 42, "id_column": "id"}
+        estimated = api.post("/api/v1/estimate", json=wish)
+        assert (estimated.status_code, estimated.json()["rows_to_embed"]) == (200, 2), estimated.text
         accepted = api.post("/api/v1/process", json=wish)
         assert accepted.status_code == 202, accepted.text
         task_id = accepted.json()["task_id"]

@@ -23,7 +23,8 @@ from rowvec.model import Task
 class Service:
     """`stopping` is set when the process has been told to end: streams end themselves then.
 
-    `scans` are looks at whole tables, each of which slows other answers of its process.
+    `scans` are looks at whole tables, each of which slows other answers of its process; `exports` are those
+    for which a table must be exported first, which may take minutes and then is not waited for by the others.
     """
 
     settings: Settings
@@ -33,6 +34,7 @@ class Service:
     doorbell: Doorbell
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     scans: Turns = field(default_factory=lambda: Turns("the scan of another table"))
+    exports: Turns = field(default_factory=lambda: Turns("the export of another question"))
 
     async def stops_within(self, seconds: float) -> bool:
         """Wait so long, or until the process is told to end; says whether it is."""

@@ -30,8 +30,10 @@ class EstimateView(BaseModel):
     `bytes` is the source's size, `text_bytes` that of the table in it as plain UTF-8 (in proportion unless
     `exact`); `compression` is `gzip`, `zstd` or null.
     All from `rows_to_embed` on is extrapolated from `sampled_rows`: `tokens_low` to `tokens_high` is two
-    standard errors to either side, shares are of the rows, 0 to 1. `price` is in dollars per million
-    tokens, `dollars` is rounded up to cents. `seconds` is null where neither a budget nor a speed is known.
+    standard errors to either side, shares are of the rows, 0 to 1. Where `tokens_counted` is false the
+    tokenizer's table is missing (TIKTOKEN_CACHE_DIR): `tokens` and `dollars` are then rather high estimates,
+    and `tokens_high` and `dollars_high` what cannot be exceeded. `price` is in dollars per million tokens,
+    dollars are rounded up to cents. `seconds` is null where neither a budget nor a speed is known.
     """
 
     model_config = ConfigDict(
@@ -55,10 +57,12 @@ class EstimateView(BaseModel):
                     "tokens": 83_120_400,
                     "tokens_low": 82_300_100,
                     "tokens_high": 83_940_700,
+                    "tokens_counted": True,
                     "rejected_share": 0.00125,
                     "filtered_share": 0.0,
                     "price": 0.0,
                     "dollars": 0.0,
+                    "dollars_high": 0.0,
                     "dollars_raw": 0.0,
                     "seconds": 187.4,
                 }
@@ -83,10 +87,12 @@ class EstimateView(BaseModel):
     tokens: int
     tokens_low: int
     tokens_high: int
+    tokens_counted: bool
     rejected_share: float
     filtered_share: float
     price: float
     dollars: float
+    dollars_high: float
     dollars_raw: float
     seconds: float | None
 
@@ -218,10 +224,12 @@ class Workers(BaseModel):
 
 
 class Health(BaseModel):
-    """Each part is `connected`, `not answering` or `not configured`."""
+    """Each part is `connected`, `not answering`, `refusing` (a key, an account, an index that does not fit)
+    or `not configured`; `message` says in words which are not well, and what that means for the work."""
 
     status: str
     version: str
+    message: str
     workers: Workers
     redis: str
     dynamodb: str

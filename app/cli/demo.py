@@ -26,8 +26,9 @@ from app.cli.progress import Snapshot, clock, display
 from app.cli.screen import Json, Screen
 from app.cli.search import matches
 from app.cli.summary import law
+from app.config import Settings
 from app.demo.client import Client
-from app.demo.service import HOST, DemoFailed, Service
+from app.demo.service import HOST, ROOT, DemoFailed, Service
 
 NAMESPACE = "python-stdlib"
 OPTIONS = {
@@ -86,16 +87,14 @@ def _tour(screen: Screen) -> Exit:
     check_free(HOST, config.port, other_port(config.port, "demo"))
     table = config.data / "demo" / "python-stdlib.csv"
     key = secrets.token_hex(32)
-    with Service(config.port, key, config.data) as service, Client(service.url, key) as client:
+    with Service(config, key) as service, Client(service.url, key) as client:
         screen.note(f"The service is at {service.url}")
         rows = _build(table)
         screen.note(f"{rows:,} rows of documentation are in {table}")
         service.wait_until_ready()
         view = _indexed(client, table, screen)
         searched = [Searched(query, name, client.search(query, NAMESPACE, TOP)) for query, name in SEARCHES]
-        screen.answer(
-            _document(view, searched, table, config.data), lambda: _told(view, searched, config.data)
-        )
+        screen.answer(_document(view, searched, table, config.data), lambda: _told(view, searched, config))
         return _verdict(screen, service, view, searched, rows)
 
 
@@ -103,8 +102,8 @@ def _build(table: Path) -> int:
     """Write the table in a process of its own, which knows no settings; returns how many rows it has."""
     command = [sys.executable, "-W", "ignore", "-m", "app.demo.stdlib_table", str(table)]
     built = subprocess.run(
-        command, env={"PATH": os.environ.get("PATH", "")}, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=BUILD_WITHIN, check=False,
+        command, cwd=ROOT, env={"PATH": os.environ.get("PATH", "")}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=BUILD_WITHIN, check=False,
     )  # fmt: skip
     if built.returncode:
         raise DemoFailed(f"The documentation could not be read: {built.stderr.strip()[-400:]}")
@@ -136,20 +135,30 @@ def _verdict(screen: Screen, service: Service, view: StatusView, searched: list[
     return Exit.FAILED
 
 
-def _told(view: StatusView, searched: list[Searched], data: Path) -> str:
+def _told(view: StatusView, searched: list[Searched], config: Settings) -> str:
     lines = []
     for search in searched:
         lines += [f"\nsearch: {search.query}", matches(search.found)]
         lines.append(
             f"  {'right' if search.right else 'WRONG'}: {search.expected} expected in the first {TOP}"
         )
-    lines += [
-        f"\n{law(view)}{_speed(view)}",
-        f"The data is in {data}. Serve it:   make serve",
+    lines += [f"\n{law(view)}{_speed(view)}", *_next_steps(config)]
+    return "\n".join(lines)
+
+
+def _next_steps(config: Settings) -> list[str]:
+    """Where the data is, and what to type; what the settings choose does not see the demo's own parts."""
+    others = config.other_parts
+    if others:
+        return [
+            f"The data is in {config.data}, in the embedded parts: the demo uses no others. Your settings "
+            f"choose others ({', '.join(others)}), which know nothing of it."
+        ]
+    return [
+        f"The data is in {config.data}. Serve it:   make serve",
         f'Search it yourself:   ./vectordb search "compress data" --namespace {NAMESPACE}',
         "Index a table of yours:   ./vectordb run FILE.csv",
     ]
-    return "\n".join(lines)
 
 
 def _speed(view: StatusView) -> str:

@@ -38,14 +38,29 @@ def described(view: EstimateView) -> str:
         f"{about}{view.chunks:,}",
         f"{view.rows_to_embed:,} rows to embed as {view.passages:,} passages; "
         f"{view.rejected_share:.1%} rejected, {view.filtered_share:.1%} outside the dates",
-        f"{view.tokens:,} tokens ({view.tokens_low:,} to {view.tokens_high:,})",
-        f"{view.dollars:,.2f} dollars with {view.model}; {time}; {view.memory_bytes / 1e6:,.1f} MB a chunk",
+        _tokens(view),
+        f"{_dollars(view)} with {view.model}; {time}; {view.memory_bytes / 1e6:,.1f} MB a chunk",
     ]
     if not view.exact:
         lines.append("from the beginning only: the table is too large to be scanned whole")
     if view.sampled_rows < view.rows:
         lines.append(f"from a sample of {view.sampled_rows:,} rows")
     return "\n".join(lines)
+
+
+def _tokens(view: EstimateView) -> str:
+    if view.tokens_counted:
+        return f"{view.tokens:,} tokens ({view.tokens_low:,} to {view.tokens_high:,})"
+    return (
+        f"about {view.tokens:,} tokens, {view.tokens_high:,} at most: not counted but estimated, rather too "
+        "many, for want of the tokenizer's table (TIKTOKEN_CACHE_DIR)"
+    )
+
+
+def _dollars(view: EstimateView) -> str:
+    if view.tokens_counted:
+        return f"{view.dollars:,.2f} dollars"
+    return f"about {view.dollars:,.2f} dollars, {view.dollars_high:,.2f} at most,"
 
 
 def _size(view: EstimateView) -> str:

@@ -11,11 +11,13 @@ from typing import Self
 
 import httpx2
 
+from app.config import Settings, is_setting
 from rowvec.errors import RowvecError
 
 HOST = "127.0.0.1"
 START_WITHIN = 60.0
 STOP_WITHIN = 45.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class DemoFailed(RowvecError):
@@ -27,14 +29,21 @@ class DemoFailed(RowvecError):
 class Service:
     """A context manager: the process ends with it, whatever happens inside.
 
-    The API key reaches it through the environment and is written nowhere.
+    Whatever the settings name, it runs on its embedded parts alone: it works in a folder without a `.env`,
+    and sees none of the environment that is a setting. The API key is written nowhere.
     """
 
-    def __init__(self, port: int, key: str, data: Path) -> None:
-        self.url = f"http://{HOST}:{port}"
-        self.log = data / "demo" / "service.log"
-        self._port = port
-        self._environment = dict(os.environ) | {"API_KEYS": key, "DATA_DIR": str(data), "EMBEDDER": "local"}
+    def __init__(self, config: Settings, key: str) -> None:
+        self.url = f"http://{HOST}:{config.port}"
+        self.log = config.data / "demo" / "service.log"
+        self._port = config.port
+        own = {
+            "API_KEYS": key,
+            "DATA_DIR": str(config.data),
+            "MIN_FREE_BYTES": str(config.min_free_bytes),
+            "PYTHONPATH": str(ROOT),
+        }
+        self._environment = {name: v for name, v in os.environ.items() if not is_setting(name)} | own
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -42,8 +51,8 @@ class Service:
         with self.log.open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops the service in order.
             self._process = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                command, cwd=self.log.parent, env=self._environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         return self
 

@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from app.config import Settings
-from rowvec.errors import Unavailable
+from rowvec.errors import CredentialsRefused, NotConfigured, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,11 @@ class Doorbell(ABC):
     @abstractmethod
     async def ping(self) -> bool:
         """False where there is none. Raises Unavailable when it does not answer."""
+
+
+def _shown(url: str) -> str:
+    """The address without user, password and options."""
+    return url.partition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
 class NoDoorbell(Doorbell):
@@ -48,8 +53,15 @@ class CeleryDoorbell(Doorbell):
         try:
             async with Redis.from_url(self._url, socket_timeout=2, socket_connect_timeout=2) as redis:
                 await redis.ping()
+        except (AuthenticationError, NoPermissionError) as error:
+            raise CredentialsRefused(
+                "Redis refuses the user or the password in BROKER_URL. Set them right there."
+            ) from error
         except RedisError as error:
-            raise Unavailable(f"Redis does not answer: {type(error).__name__}. Check BROKER_URL.") from error
+            raise Unavailable(
+                f"Redis at {_shown(self._url)} does not answer: {str(error).rstrip('.')}. "
+                "Start it, or set BROKER_URL right."
+            ) from error
         return True
 
     async def ring(self) -> None:
@@ -67,6 +79,23 @@ class CeleryDoorbell(Doorbell):
                 app.amqp._producer_pool = None
                 if last:
                     log.warning("doorbell_not_working", error=type(error).__name__)
+
+
+def check_broker(config: Settings) -> None:
+    """Raises NotConfigured where BROKER_URL is the address of no Redis."""
+    if config.broker_url and not _is_redis(config.broker_url):
+        raise NotConfigured(
+            "BROKER_URL must be redis://host:6379/0 or rediss://…, with a password "
+            "redis://:password@host:6379/0; leave it empty for the embedded worker."
+        )
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        Redis.from_url(url)
+    except ValueError:
+        return False
+    return url.startswith(("redis://", "rediss://"))
 
 
 def doorbell_for(config: Settings) -> Doorbell:

@@ -59,6 +59,15 @@ class Embedder(ABC):
         """
         return [len(text) * (1 if text.isascii() else 4) + 2 for text in texts]
 
+    def likely_tokens(self, texts: Sequence[str]) -> list[int]:
+        """What an estimate of the costs takes a text to cost where it cannot be counted: rather too much."""
+        return self.count_tokens(texts)
+
+    def counting(self) -> str:
+        """How tokens are counted, in words. Raises NotConfigured where the settings name a table that cannot
+        be used."""
+        return "counted"
+
     @abstractmethod
     async def ping(self) -> None:
         """Raises what `embed` would, without spending anything worth naming."""

@@ -113,8 +113,7 @@ class S3Store(FileStore):
             await obstore.delete_async(self._bucket.store, name)
 
     async def ping(self) -> None:
-        with suppress(FileNotFoundError):
-            await self._bucket.read("~ping", 0, 1)  # the tilde keeps it out of the names a caller can say
+        await self._bucket.ping()
 
     def _check(self, name: str) -> None:
         whole = f"{self._bucket.prefix}/{name}"

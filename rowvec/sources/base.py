@@ -38,6 +38,10 @@ class Source(ABC):
         source is gone or shorter now), and RetryLater for what may pass. Never returns less.
         """
 
+    async def ping(self) -> None:
+        """Raises NotConfigured, PauseNeeded or RetryLater, in words, where nothing could be read from it."""
+        return
+
 
 class BrokeOff(Unavailable):
     """A table that had begun to come ended before it was whole. It may come whole another time."""

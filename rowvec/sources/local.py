@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from rowvec.errors import CredentialsRefused, SourceChanged, SourceForbidden, SourceNotFound, Unavailable
+from rowvec.errors import (
+    CredentialsRefused,
+    NotConfigured,
+    SourceChanged,
+    SourceForbidden,
+    SourceNotFound,
+    Unavailable,
+)
 from rowvec.filestores.base import FileStore
 from rowvec.sources.base import Source
 from rowvec.spec import SourcePin
@@ -38,6 +45,13 @@ class LocalSource(Source):
 
     async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
         return await asyncio.to_thread(self._read, pin, start, min(end, pin.size))
+
+    async def ping(self) -> None:
+        if not await asyncio.to_thread(os.access, self._root, os.R_OK | os.X_OK):
+            raise NotConfigured(
+                f"The folder '{self._folder}' is not there, or may not be read by this service. Make it, or "
+                "set LOCAL_FILES_DIR to another one."
+            )
 
     def _pin(self, ref: str) -> SourcePin:
         parts = self._parts(ref)

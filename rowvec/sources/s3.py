@@ -64,6 +64,11 @@ class S3Source(Source):
             raise self._changed(pin)
         return data
 
+    async def ping(self) -> None:
+        if self._bucket is None:
+            raise NotConfigured(_NO_BUCKET)
+        await self._bucket.ping()
+
     async def _pinned(self, pin: SourcePin, call: Awaitable[T]) -> T:
         try:
             return await call

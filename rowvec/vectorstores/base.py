@@ -33,6 +33,11 @@ class VectorStore(ABC):
         Raises StoreMismatch if it holds another dimension: called before anything is spent.
         """
 
+    async def check(self, dimension: int) -> None:  # noqa: ARG002 (most stores hold any)
+        """Raises StoreMismatch where no namespace could hold vectors of this dimension, and what `ping`
+        raises."""
+        await self.ping()
+
     def sizes(self, batch: VectorBatch) -> list[int]:
         """Bytes of each vector in an upsert, at most: what batches are packed by."""
         values = 4 * batch.vectors.shape[1] + 256

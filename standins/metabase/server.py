@@ -71,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._about(number, "card", self._card)
             case ("POST", ["api", "card", number, "query", "csv"]):
                 self._about(number, "export", self._export)
+            case ("GET", ["api", "user", "current"]):
+                self._who()
             case ("GET", ["api", "health"]):
                 self._json(200, {"status": "ok"})
             case _:
@@ -86,6 +88,12 @@ class Handler(BaseHTTPRequestHandler):
             self._json(401, {"errors": {"password": "did not match stored password"}})
         else:
             self._json(200, {"id": session})
+
+    def _who(self) -> None:
+        if self.server.state.knows(self.headers.get("x-api-key"), self.headers.get("x-metabase-session")):
+            self._json(200, {"id": 1, "common_name": "Somebody"})
+        else:
+            self._text(401, "Unauthenticated")
 
     def _about(self, number: str, place: Any, answer: Callable[[Question, Fault | None], None]) -> None:
         state = self.server.state

@@ -81,15 +81,18 @@ def test_celery_works_for_the_service(service: Service, celery: subprocess.Popen
     assert active(service) == 0
 
 
-def test_no_process_works_on_without_its_parent(celery: subprocess.Popen[bytes]) -> None:
-    """When Celery is killed, the processes of its pool end."""
+def test_no_process_works_on_without_its_parent(service: Service, celery: subprocess.Popen[bytes]) -> None:
+    """When Celery is killed, the processes of its pool end, and health says that nobody works."""
     pool = psutil.Process(celery.pid).children(recursive=True)
     celery.kill()
     celery.wait()
     gone, left = psutil.wait_procs(pool, PATIENCE)
     for process in left:
         process.kill()
+    health = service.http.get("/health").json()
     assert (len(gone), left) == (2, [])
+    assert health["workers"] == {"active": 0, "available": 0}
+    assert "No worker is alive" in health["message"]
 
 
 def test_without_a_broker_celery_says_what_it_needs(tmp_path: Path) -> None:

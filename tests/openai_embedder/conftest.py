@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
-from rowvec.embedders.openai import OpenAIEmbedder
+from rowvec.embedders.openai import OpenAIEmbedder, tokens
 from standins.process import Standin, started
 
 KEY = "sk-proj-1234567890abcdef"
@@ -15,6 +17,37 @@ AS_AT_THE_START = {
     "tokens_hold": 4.0, "faults": {}, "script": [], "marker": None, "spoilt": {}, "billing": None,
     "credit_tokens": None, "shows_limits": True,
 }  # fmt: skip
+
+
+TIKTOKEN = """
+import os
+from pathlib import Path
+
+from standins.openai import tokens
+
+def get_encoding(name):
+    assert name == "cl100k_base"
+    assert (Path(os.environ["TIKTOKEN_CACHE_DIR"]) / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4").is_file()
+    return Encoding()
+
+class Encoding:
+    def encode_ordinary_batch(self, texts, num_threads):
+        return [range(tokens(text)) for text in texts]
+"""
+"""Its interface, as far as it is used: the package itself needs a table that can only be downloaded, so
+the stand-in bills by a rule of its own, and by that rule this counts."""
+
+
+@pytest.fixture
+def tiktoken_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a table, and an installed tiktoken."""
+    folder = tmp_path_factory.mktemp("tiktoken")
+    (folder / "tiktoken.py").write_text(TIKTOKEN)
+    (folder / tokens.TABLE).write_bytes(b"a table")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "elsewhere")
+    monkeypatch.setattr(tokens, "TABLE_SHA256", hashlib.sha256(b"a table").hexdigest())
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from tests.worker_kit import Workshop
 pytestmark = pytest.mark.anyio
 
 SMALL = "text-embedding-3-small"
+WISH = TaskRequest("local", "rows.csv", chunk_size=1000, id_column="id", text_columns=["text"])
 Make = Callable[..., Awaitable[Workshop]]
 
 
@@ -261,3 +262,41 @@ async def test_an_estimate_knows_the_price_and_asks_nobody(make: Make, standin: 
     assert 80_000 < found.tokens < 180_000
     assert found.seconds == pytest.approx(found.tokens / 1_000)
     assert standin.counters()["requests"] == 0
+
+
+def many_tongues(rows: int) -> list[str]:
+    """Texts of 1 to 60 words in three scripts, every ninth ten times as long: tokens a byte differ by row."""
+    words = ("lamp ", "лампа ", "電灯 ")
+    return [words[n % 3] * (n * 17 % 60 + 1) * (10 if n % 9 == 4 else 1) + str(n) for n in range(rows)]
+
+
+async def test_with_the_table_dollars_are_within_3_percent_of_the_bill(
+    make: Make, standin: Standin, tiktoken_folder: Path
+) -> None:
+    """From a sample of a tenth of the rows, or less."""
+    shop = await make(TIKTOKEN_CACHE_DIR=str(tiktoken_folder), OPENAI_PRICE="20000")
+    shop.write(many_tongues(6_000))
+    found = await estimate(shop.machine, WISH)
+    await shop.end_of(await shop.submit(chunk_size=1000))
+    billed = standin.counters()["tokens_billed"]
+    assert found.tokens_counted and found.sampled_rows <= 2_500
+    assert found.dollars == pytest.approx(billed * 20_000 / 1e6, rel=0.03)
+    assert found.tokens_low <= billed <= found.tokens_high
+
+
+@pytest.mark.parametrize("text", ["lamp ", "лампа ", "電灯 "])
+async def test_without_the_table_the_bill_is_never_above_what_is_told(
+    make: Make, standin: Standin, text: str
+) -> None:
+    """An estimate says that it is one, and is rather too high, whatever was learned from other texts."""
+    shop = await make(OPENAI_PRICE="20000")
+    shop.write([f"{text * 40}{n}" for n in range(500)])
+    await shop.machine.embedder.embed(["plain English words " * 50] * 100)
+    standin.reset()
+    found = await estimate(shop.machine, WISH)
+    await shop.end_of(await shop.submit(chunk_size=1000))
+    paid = standin.counters()["tokens_billed"] * 20_000 / 1e6
+    assert not found.tokens_counted
+    assert paid <= found.dollars <= 2 * paid
+    assert found.dollars < found.dollars_high
+    assert found.tokens_low <= standin.counters()["tokens_billed"] <= found.tokens_high

@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rowvec.embedders.openai import tokens
 from rowvec.embedders.openai.tokens import Ratio, byte_counts, exact_counter
-
-TIKTOKEN = """
-import os
-from pathlib import Path
-
-def get_encoding(name):
-    assert name == "cl100k_base"
-    assert (Path(os.environ["TIKTOKEN_CACHE_DIR"]) / "9b5ad71b2ce5302211f9c61530b329a4922fc6a4").is_file()
-    return Encoding()
-
-class Encoding:
-    def encode_ordinary_batch(self, texts, num_threads):
-        return [text.split() for text in texts]
-"""
-"""Its interface, as far as it is used: the package itself needs a table that can only be downloaded."""
+from standins.openai import tokens as billed
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a table, and an installed tiktoken."""
-    (tmp_path / "tiktoken.py").write_text(TIKTOKEN)
-    (tmp_path / tokens.TABLE).write_bytes(b"a table")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "elsewhere")
-    monkeypatch.setattr(tokens, "TABLE_SHA256", hashlib.sha256(b"a table").hexdigest())
-    return tmp_path
-
-
-def test_the_table_is_used_where_it_is(folder: Path) -> None:
+def test_the_table_is_used_where_it_is(tiktoken_folder: Path) -> None:
     """With the folder that the settings name, whatever the environment says."""
-    count = exact_counter(str(folder))
+    count = exact_counter(str(tiktoken_folder))
     assert count is not None
-    assert count(["one two three", "one"]) == [3, 1]
+    texts = ["one two three", "one", "日本語"]
+    assert count(texts) == [billed(text) for text in texts] == [4, 1, 4]
 
 
-def test_without_a_table_nothing_is_fetched(folder: Path) -> None:
+def test_without_a_table_nothing_is_fetched(tiktoken_folder: Path) -> None:
     """No folder, no table in it, or a damaged one, which tiktoken would replace by a download."""
     assert exact_counter("") is None
-    assert exact_counter(str(folder / "nowhere")) is None
-    (folder / tokens.TABLE).write_bytes(b"half a tab")
-    assert exact_counter(str(folder)) is None
+    assert exact_counter(str(tiktoken_folder / "nowhere")) is None
+    (tiktoken_folder / tokens.TABLE).write_bytes(b"half a tab")
+    assert exact_counter(str(tiktoken_folder)) is None
 
 
 @given(st.text())

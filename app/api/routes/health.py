@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from fastapi import APIRouter
@@ -16,11 +16,26 @@ from app.api.service import Service, TheService
 from app.api.views import Health, Workers
 from rowvec import __version__
 from rowvec.backends import scheme
-from rowvec.errors import RowvecError, Unavailable
+from rowvec.errors import PauseNeeded, RowvecError, TaskFailed, Unavailable
+from rowvec.sweeper import living
 
 router = APIRouter(tags=["health"])
 
 PATIENCE_SECONDS = 2.0
+WELL = ("connected", "not configured")
+WAITS = "rows wait until it is well again"
+MEANS = {
+    "redis": (
+        "Redis",
+        "workers hear of new work up to three seconds later, and each keeps to its share of the rates",
+    ),
+    "ledger": ("The ledger", "nothing can be submitted or looked at, and work waits until it is well again"),
+    "vector_store": ("The vector store", WAITS),
+    "embedder": ("The embedder", WAITS),
+    "file_store": ("The file store", f"nothing can be uploaded, and {WAITS}"),
+}
+"""How a part is called, and what it means for the work that it is away."""
+NOBODY_WORKS = "No worker is alive: what is submitted waits, unharmed."
 log = structlog.get_logger("app.api")
 
 
@@ -29,6 +44,9 @@ async def _answer(part: str, ping: Callable[[], Awaitable[bool | None]]) -> str:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             used = await ping()
+    except (PauseNeeded, TaskFailed) as error:
+        log.warning("part_refusing", part=part, error=type(error).__name__)
+        return "refusing"
     except (RowvecError, OSError) as error:
         log.warning("part_not_answering", part=part, error=type(error).__name__)
         return "not answering"
@@ -38,7 +56,7 @@ async def _answer(part: str, ping: Callable[[], Awaitable[bool | None]]) -> str:
 async def _workers(the: Service) -> Workers:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            alive = [worker for worker in await the.machine.ledger.workers() if worker.alive]
+            alive = await living(the.machine.ledger, the.machine.limits.lease_seconds)
     except (RowvecError, OSError) as error:
         log.warning("part_not_answering", part="ledger", error=type(error).__name__)
         return Workers(active=0, available=0)
@@ -50,26 +68,39 @@ async def _workers(the: Service) -> Workers:
 async def health(the: TheService) -> Health:
     """`degraded` when a part does not answer or no worker is alive: what was submitted waits, unharmed."""
     machine = the.machine
-    redis, ledger, store, embedder, files, workers = await asyncio.gather(
-        _answer("redis", the.doorbell.ping),
-        _answer("ledger", machine.ledger.ping),
-        _answer("vector_store", machine.store.ping),
-        _answer("embedder", machine.embedder.ping),
-        _answer("file_store", machine.files.ping),
-        _workers(the),
+    pings = {
+        "redis": the.doorbell.ping,
+        "ledger": machine.ledger.ping,
+        "vector_store": machine.store.ping,
+        "embedder": machine.embedder.ping,
+        "file_store": machine.files.ping,
+    }
+    workers, answers = await asyncio.gather(
+        _workers(the), asyncio.gather(*(_answer(part, ping) for part, ping in pings.items()))
     )
-    well = workers.active > 0 and {redis, ledger, store, embedder, files} <= {"connected", "not configured"}
+    parts = dict(zip(pings, answers, strict=True))
+    wrong = _in_words(parts, workers)
+    on_dynamodb = scheme(machine.settings["LEDGER_URL"]) == "dynamodb"
     return Health(
-        status="healthy" if well else "degraded",
+        status="degraded" if wrong else "healthy",
         version=__version__,
+        message=" ".join(wrong) or "Every part answers.",
         workers=workers,
-        redis=redis,
-        dynamodb=ledger if scheme(machine.settings["LEDGER_URL"]) == "dynamodb" else "not configured",
-        ledger=ledger,
-        vector_store=store,
-        embedder=embedder,
-        file_store=files,
+        dynamodb=parts["ledger"] if on_dynamodb else "not configured",
+        **parts,
     )
+
+
+def _in_words(parts: Mapping[str, str], workers: Workers) -> list[str]:
+    """A sentence for each part that is not well. None has an address in it: `doctor` says more."""
+    wrong = [
+        f"{name} is {parts[part]}: {meaning}."
+        for part, (name, meaning) in MEANS.items()
+        if parts[part] not in WELL
+    ]
+    if not workers.active and parts["ledger"] in WELL:
+        wrong.append(NOBODY_WORKS)
+    return wrong
 
 
 @router.get("/livez", operation_id="live", summary="The process answers")

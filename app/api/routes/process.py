@@ -12,7 +12,7 @@ from app.api.presence import while_connected
 from app.api.service import Service, TheService
 from app.api.status import seen_state
 from app.api.views import Accepted, EstimateView
-from rowvec.estimate import Estimate, checked, estimate_of
+from rowvec.estimate import Estimate, checked, estimate_of, needs_export
 from rowvec.intake import submit
 
 router = APIRouter(tags=["process"])
@@ -73,13 +73,15 @@ async def process(
 )
 async def estimate_task(body: ProcessRequest, the: TheService, request: Request) -> EstimateView:
     """Checks the request as `process` does, scans the table (up to 2 GiB of it) and looks at a sample of
-    its rows. A caller who hangs up stops it. A process scans one table at a time: who would wait for more
-    than two seconds is told to come again (429)."""
+    its rows. A Metabase question is exported for it, which takes as long as its query; a task exports it
+    anew. A caller who hangs up stops it. A process scans one table at a time, and one question: who would
+    wait for more than two seconds is told to come again (429)."""
     return EstimateView.of(await while_connected(request, _estimated(body, the)))
 
 
 async def _estimated(body: ProcessRequest, the: Service) -> Estimate:
     """What can be refused without a scan waits for nobody."""
     spec = await checked(the.machine, body.as_task(the.settings))
-    async with the.scans.taken():
+    turns = the.exports if needs_export(spec) else the.scans
+    async with turns.taken():
         return await estimate_of(the.machine, spec)

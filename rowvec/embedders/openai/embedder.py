@@ -16,8 +16,15 @@ from rowvec.embedders.openai.models import MAX_INPUTS
 from rowvec.embedders.openai.options import Options
 from rowvec.embedders.openai.refusals import refusal
 from rowvec.embedders.openai.reply import read
-from rowvec.embedders.openai.tokens import Counter, Ratio, byte_counts, exact_counter
-from rowvec.errors import RowvecError
+from rowvec.embedders.openai.tokens import (
+    Counter,
+    Ratio,
+    byte_counts,
+    exact_counter,
+    fault_of,
+    high_counts,
+)
+from rowvec.errors import NotConfigured, RowvecError
 from rowvec.rates import Rates
 from rowvec.vectors import Embedding
 
@@ -103,6 +110,17 @@ class OpenAIEmbedder(Embedder):
 
     def estimate_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._ratio.estimate(texts)
+
+    def likely_tokens(self, texts: Sequence[str]) -> list[int]:
+        return (self._tokenizer.count or high_counts)(texts)
+
+    def counting(self) -> str:
+        fault = fault_of(self._options.tiktoken_folder)
+        if fault and self._options.tiktoken_folder:
+            raise NotConfigured(f"Tokens cannot be counted: {fault}")
+        if fault:
+            return f"estimated, rather too many ({fault}; docs/deployment.md says how to have them counted)"
+        return f"counted with the table in {self._options.tiktoken_folder}"
 
     async def ping(self) -> None:
         """Costs one token a minute at most, and asks no more often than every ten seconds."""

@@ -133,7 +133,7 @@ class Postgresql(Database):
 
     def _unavailable(self, cause: BaseException | None) -> Unavailable:
         words = isinstance(cause, psycopg.Error) and cause.diag.message_primary
-        said = " ".join((words or str(cause)).split())
+        said = " ".join((words or str(cause)).split()).rstrip(".?")
         return Unavailable(
             f"The ledger at {self._address} does not answer: {said}. Check that the server runs, that "
             "LEDGER_URL names it, and that its user may make and write tables there."

@@ -58,6 +58,13 @@ class Client:
     def __str__(self) -> str:
         return re.sub(r"//[^/@]*@", "//", self._url)
 
+    async def greet(self) -> None:
+        """Returns where it is a Metabase that knows us."""
+        async with self._asked("GET", "api/user/current", "", ANSWER_SECONDS) as answer:
+            found = _object(await answer.aread())
+        if "id" not in found:
+            raise self._no_metabase()
+
     async def look(self, question: str) -> None:
         """Returns where the question is there, to us."""
         async with self._asked("GET", f"api/card/{question}", question, ANSWER_SECONDS) as answer:
@@ -160,6 +167,8 @@ class Client:
                     f"{self} does not let this service see question {question} ({said}). Give the group of "
                     "its key or user access to the question's collection and data."
                 )
+            case 404 | 410 if not question:
+                return self._no_metabase()
             case 404 | 410:
                 return SourceNotFound(
                     f"There is no question {question} in {self} ({said}). Its number is in its address there."

@@ -42,6 +42,9 @@ class MetabaseSource(ExportedSource):
             raise SourceForbidden(error.message) from error
         return SourcePin("metabase", ref, "", 0)
 
+    async def ping(self) -> None:
+        await self._client.greet()
+
     async def export(self, pin: SourcePin, allow_row_cap: bool) -> AsyncGenerator[bytes]:
         guard = Guard(pin.ref, allow_row_cap)
         try:

@@ -69,6 +69,9 @@ class PineconeStore(VectorStore):
 
     async def prepare(self, namespace: str, dimension: int) -> None:
         require_namespace(namespace)
+        await self.check(dimension)
+
+    async def check(self, dimension: int) -> None:
         index, plane = await self._connection.open()
         index.require(dimension)
         await plane.counts()
