@@ -42,11 +42,16 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def pid(self) -> int:
+    def process(self) -> subprocess.Popen[bytes]:
         """Raises RuntimeError when it does not run."""
         if self._process is None:
             raise RuntimeError("the server was not started, or was stopped")
-        return self._process.pid
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """Raises RuntimeError when it does not run."""
+        return self.process.pid
 
     def start(self) -> None:
         """Returns once it answers. Raises with its last words when it dies, or takes too long."""

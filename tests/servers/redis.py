@@ -34,6 +34,13 @@ class RedisServer(Server):
         if self._ask("FLUSHALL") != b"+OK\r\n":
             raise RuntimeError("Redis did not flush")
 
+    def lose(self) -> None:
+        """Kill it, and start it again with nothing in it."""
+        self.kill()
+        for kept in self._log.parent.glob("appendonly*"):
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+        self.start()
+
     def _pongs(self) -> bool:
         return self._ask("PING") == b"+PONG\r\n"
 
