@@ -21,9 +21,10 @@ from rowvec.filestores.folder import FolderStore
 from rowvec.governor import Governor
 from rowvec.housekeeping import Housekeeping
 from rowvec.kept import Kept
-from rowvec.model import Embedding, Flag, Hold, Task, TaskState
+from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.paid import Paid
 from rowvec.removal import remove_vectors
+from rowvec.vectors import Embedding
 from tests.worker_kit import Workshop
 
 pytestmark = pytest.mark.anyio
