@@ -23,6 +23,11 @@ DIMENSION = 64
 LIMITS = {"requests_per_second": 20, "tokens_per_minute": 5e6}
 USUAL = {"latency": {}, "marker": None, "billing": None, "credit_tokens": None} | LIMITS
 
+REASONS = {
+    "refused-by-embedder": "'$.input' is invalid",
+    "refused-by-store": "The request contains a record that cannot be stored.",
+}
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -143,10 +148,13 @@ def test_exactly_the_rows_that_a_provider_refuses_are_rejected(stack: Stack) -> 
     left_out = stack.service.left_out(task_id)
 
     assert (ended["status"], ended["conservation"]["upserted"]) == ("completed", 2_994)
-    refused = {(note["row"] - 1, note["code"]) for note in left_out}
-    assert refused == {(n, "refused-by-embedder") for n in bitter} | {
-        (n, "refused-by-store") for n in poisoned
+    refused = {code: {n["row"] - 1: n["reason"] for n in left_out if n["code"] == code} for code in REASONS}
+    assert {code: set(rows) for code, rows in refused.items()} == {
+        "refused-by-embedder": bitter,
+        "refused-by-store": poisoned,
     }
+    assert len(left_out) == 6
+    assert all(REASONS[code] in why for code, rows in refused.items() for why in rows.values())
     assert stack.landed(ended["namespace"]) == {
         f"row-{n}" for n in range(3_000) if n not in bitter | poisoned
     }
