@@ -264,7 +264,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker as the ledger knows it. `pid_started` tells a reused process id from the same one."""
+    """A worker as the ledger knows it. `pid_started` tells a reused process id from the same one; `waits` are
+    sentences by task: weather that its work waits for."""
 
     id: str
     host: str
@@ -274,6 +275,7 @@ class WorkerInfo:
     holding: int = 0
     beat_at: float = 0.0
     alive: bool = True
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
