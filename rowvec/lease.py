@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Claim
+from rowvec.waits import Waits
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Lease:
     worker: str
     claim: Claim
     heartbeat: Heartbeat
+    waits: Waits = field(default_factory=Waits)
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none."""

@@ -185,7 +185,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker as the ledger knows it. `pid_started` tells a reused process id from the same one."""
+    """A worker as the ledger knows it. `pid_started` tells a reused process id from the same one; `waits` are
+    sentences by task: weather that its work waits for."""
 
     id: str
     host: str
@@ -195,6 +196,7 @@ class WorkerInfo:
     holding: int = 0
     beat_at: float = 0.0
     alive: bool = True
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 def utc(seconds: float | None) -> datetime | None:

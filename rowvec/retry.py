@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rowvec.errors import RetryLater
+from rowvec.errors import RateLimited, RetryLater
 from rowvec.lease import Lease
 
 T = TypeVar("T")
@@ -52,12 +52,15 @@ async def outlast(lease: Lease, call: Callable[[], Awaitable[T]], policy: RetryP
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + PATIENCE
     attempt = 0
-    while True:
-        try:
-            return await call()
-        except RetryLater as error:
-            attempt += 1
-            wait = policy.wait(attempt, error)
-            if wait is None or loop.time() + wait > give_up_at or lease.heartbeat.is_ending():
-                raise
-            await asyncio.sleep(wait)
+    with lease.waits.in_hand(lease.claim) as tell:
+        while True:
+            try:
+                return await call()
+            except RetryLater as error:
+                attempt += 1
+                wait = policy.wait(attempt, error)
+                if wait is None or loop.time() + wait > give_up_at or lease.heartbeat.is_ending():
+                    raise
+                if not isinstance(error, RateLimited):
+                    tell(error.message)
+                await asyncio.sleep(wait)

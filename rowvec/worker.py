@@ -23,6 +23,7 @@ from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
 from rowvec.settle import run_settle
 from rowvec.sweeper import sweep, this_host
+from rowvec.waits import Waits
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Worker:
         self._retry = retry or RetryPolicy()
         self._running: set[asyncio.Task[None]] = set()
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
+        self._waits = Waits()
         self._broken: BaseException | None = None
         self._woken = asyncio.Event()
         self._resting = asyncio.Event()
@@ -146,7 +148,7 @@ class Worker:
     # One piece of work
 
     async def _do(self, claim: Claim) -> None:
-        lease = Lease(self._machine.ledger, self.id, claim, self._heartbeat)
+        lease = Lease(self._machine.ledger, self.id, claim, self._heartbeat, self._waits)
         try:
             await RUN[claim.kind](self._machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
@@ -193,6 +195,8 @@ class Worker:
         else:
             now = await self._machine.ledger.now()
             await self._hand_back(claim, _words(error), now + wait)
+            if isinstance(error, RetryLater):
+                self._waits.handed_back(claim, error.message, wait)
 
     async def _hand_back(self, claim: Claim, error: str | None, not_before: float) -> None:
         ledger, task_id = self._machine.ledger, claim.task.id
@@ -226,7 +230,8 @@ class Worker:
             await self._machine.governor.join()
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
-            alive = await self._weather(self._machine.ledger.beat(self.id, len(self._running)), None)
+            beat = self._machine.ledger.beat(self.id, len(self._running), self._waits.by_task())
+            alive = await self._weather(beat, None)
             if alive:
                 self._heartbeat.renew(asked_at)
             elif alive is False:

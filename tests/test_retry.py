@@ -1,12 +1,16 @@
 """Which errors are tried again, and how the waits grow."""
 
+from dataclasses import replace
+
 import pytest
 
 from rowvec.errors import InputRefused, RateLimited, Unavailable
 from rowvec.lease import Heartbeat, Lease
 from rowvec.ledgers.memory import MemoryLedger
-from rowvec.model import Claim, WorkKind
+from rowvec.model import Claim, Task, TaskState, WorkKind
 from rowvec.retry import RetryPolicy, outlast
+from rowvec.waits import Waits
+from tests.contracts.ledger_kit import spec
 from tests.virtual_time import run
 
 
@@ -60,6 +64,33 @@ def test_weather_is_sat_out_with_the_work_in_hand() -> None:
     call = _Weather(*[Unavailable("away")] * 12)
     assert run(outlast(_lease(10_000), call)) == "done"
     assert call.calls == 13
+
+
+def test_what_is_waited_for_is_told_until_it_has_passed() -> None:
+    """Whoever looks at the task reads which part is away; a 429 is no weather to speak of."""
+    task = Task("some-task", spec(), TaskState.PROCESSING)
+    lease = replace(_lease(10_000), claim=Claim(WorkKind.CHUNK, task, 1))
+    errors: list[Exception] = [RateLimited("slow"), Unavailable("The store is away.")]
+    seen = []
+
+    async def call() -> None:
+        seen.append(lease.waits.by_task())
+        if errors:
+            raise errors.pop(0)
+
+    run(outlast(lease, call))
+    assert seen == [{}, {}, {"some-task": "The store is away."}]
+    assert lease.waits.by_task() == {}
+
+
+def test_what_was_handed_back_is_told_until_it_is_tried_again() -> None:
+    """Whoever tries it then has words of its own for what it finds."""
+    waits = Waits()
+    claim = Claim(WorkKind.CHUNK, Task("some-task", spec(), TaskState.PROCESSING), 1)
+    waits.handed_back(claim, "The store is away.", 3_600.0)
+    assert waits.by_task() == {"some-task": "The store is away."}
+    waits.handed_back(claim, "The store is away.", 0.0)
+    assert waits.by_task() == {}
 
 
 def test_nothing_begins_when_the_lease_ends() -> None:

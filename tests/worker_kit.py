@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -97,9 +97,9 @@ class WatchedLedger(SqlLedger):
         self._or_away("settled")
         await super().settled(task_id, fence, duplicates, passages)
 
-    async def beat(self, worker: str, holding: int) -> bool:
+    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
         if not self.deaf:
-            return await super().beat(worker, holding)
+            return await super().beat(worker, holding, waits)
         self.missed += 1
         self._tell()
         raise Unavailable("the ledger hears nothing")

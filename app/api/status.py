@@ -120,12 +120,15 @@ class SourceView(BaseModel):
 
 
 class StatusView(BaseModel):
-    """`children` and `with_children` are told where one task is asked for, and null in lists and events."""
+    """`children` and `with_children` are told where one task is asked for, and null in lists and events.
+    `waits_for` says which part does not answer, and null in lists; what has not lasted for ten seconds may be
+    missing from it."""
 
     task_id: str
     status: str
     stage: str | None
     hold_reason: str | None
+    waits_for: str | None
     outcome: str | None
     progress: Progress
     conservation: Conservation
@@ -146,7 +149,13 @@ class StatusView(BaseModel):
     with_children: WithChildren | None = None
 
     @staticmethod
-    def of(task: Task, now: float, table: Analysis, children: Sequence[Task] | None = None) -> StatusView:
+    def of(
+        task: Task,
+        now: float,
+        table: Analysis,
+        children: Sequence[Task] | None = None,
+        waits_for: str | None = None,
+    ) -> StatusView:
         """The task as callers see it; `now` is the ledger's clock, in seconds since the epoch."""
         spec = task.spec
         rate = _rate(task, now)
@@ -155,6 +164,7 @@ class StatusView(BaseModel):
             status=seen_state(task),
             stage=task.state.value if task.state in STAGES else None,
             hold_reason=task.reason if task.hold is not Hold.NONE else None,
+            waits_for=waits_for,
             outcome=_outcome(task),
             progress=_progress(task),
             conservation=Conservation(
@@ -180,7 +190,16 @@ class StatusView(BaseModel):
 
 async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None = None) -> StatusView:
     """The task as callers see it now."""
-    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children)
+    waits_for = None if task.state.ended else await _waits_for(ledger, task.id)
+    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
+
+
+async def _waits_for(ledger: Ledger, task_id: str) -> str | None:
+    """What the workers that are alive wait for with it, one sentence a part."""
+    said = {
+        worker.waits[task_id] for worker in await ledger.workers() if worker.alive and task_id in worker.waits
+    }
+    return " ".join(sorted(said)) or None
 
 
 def _progress(task: Task) -> Progress:

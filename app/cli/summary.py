@@ -19,6 +19,8 @@ def summary(view: StatusView) -> str:
         seconds = (view.completed_at - view.started_at).total_seconds()
         speed = f", {view.conservation.read / seconds:,.0f} rows/s" if seconds > 0 else ""
         lines.append(f"took {clock(seconds)}{speed}; namespace {view.namespace}")
+    if view.waits_for:
+        lines.append(f"waits: {view.waits_for}")
     if view.status == "paused":
         lines.append(f"why: {view.hold_reason}")
         lines.append(f"go on with: ./vectordb resume {view.task_id}")

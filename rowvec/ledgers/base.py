@@ -197,8 +197,9 @@ class Ledger(ABC):
         """A new worker, alive from now."""
 
     @abstractmethod
-    async def beat(self, worker: str, holding: int) -> bool:
-        """Still alive, for all it holds. False if it has been buried: it holds nothing any more."""
+    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
+        """Still alive, for all it holds, and what it waits for, by task. False if it has been buried: it
+        holds nothing any more."""
 
     @abstractmethod
     async def holds(self, worker: str, claim: Claim) -> bool:

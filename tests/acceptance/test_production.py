@@ -148,6 +148,25 @@ def test_twenty_thousand_rows_with_the_ledger_in_dynamodb(
         run(whole, goods, data_source="s3_csv", s3_key="goods.csv", namespace="by-dynamodb")
 
 
+def test_a_provider_that_is_away(whole: Production, openai_server: StandinServer) -> None:
+    """The status says who is waited for, and the task goes on by itself when it is back."""
+    goods = make_goods(3_000, seed=5)
+    whole.put("away.csv", goods)
+    whole.openai.set(latency={"mean": 0.3})
+    wish = {"data_source": "s3_csv", "s3_key": "away.csv", "namespace": "away", "batch_size": 100}
+    task_id = whole.service.submit(**READ_AS, **wish)
+    whole.service.until(task_id, lambda status: status["progress"]["chunks_completed"] > 1, PATIENCE)
+    openai_server.kill()
+    midway = whole.service.until(task_id, lambda status: status["waits_for"] is not None, PATIENCE)
+    openai_server.start()
+    status = whole.service.end_of(task_id, PATIENCE)
+
+    assert (midway["status"], status["waits_for"]) == ("processing", None)
+    assert midway["waits_for"].startswith(f"{openai_server.url.removeprefix('http://')} cannot be reached")
+    check_end(whole, goods, status)
+    check_verified(whole, goods, task_id)
+
+
 def test_twenty_thousand_rows_through_a_storm(
     whole: Production, own_redis: RedisServer, own_postgres: PostgresServer
 ) -> None:

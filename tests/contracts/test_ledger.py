@@ -839,11 +839,14 @@ async def test_version_grows_with_every_change(ledger: Ledger) -> None:
 
 
 async def test_beat_and_burial(ledger: Ledger, clock: Clock) -> None:
-    """A beat renews a living worker and says what it holds; after burial it is False."""
+    """A beat renews a living worker and says what it holds and waits for; after burial it is False."""
     clock.at += 7
+    assert await ledger.beat("w", 3, {"some-task": "The “store” is away."})
+    found = {w.id: (w.holding, w.beat_at, w.alive, w.waits) for w in await ledger.workers()}
+    waits = {"some-task": "The “store” is away."}
+    assert found == {"w": (3, clock.at, True, waits), "v": (0, clock.at - 7, True, {})}
     assert await ledger.beat("w", 3)
-    found = {w.id: (w.holding, w.beat_at, w.alive) for w in await ledger.workers()}
-    assert found == {"w": (3, clock.at, True), "v": (0, clock.at - 7, True)}
+    assert [w.waits for w in await ledger.workers()] == [{}, {}]
     await ledger.bury(["w"])
     assert not await ledger.beat("w", 3)
     assert not await ledger.beat("stranger", 0)

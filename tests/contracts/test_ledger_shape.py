@@ -185,8 +185,8 @@ async def test_a_step_that_breaks_leaves_all_as_it_was(
     before = on(url, described)
     steps = tmp_path / "steps"
     shutil.copytree(shape.STEPS, steps)
-    (steps / "versions" / "s0003_breaks.py").write_text(
-        'from alembic import op\nrevision, down_revision = "0003", "0002"\n'
+    (steps / "versions" / "s9999_breaks.py").write_text(
+        f'from alembic import op\nrevision, down_revision = "9999", "{shape.TODAY}"\n'
         "def upgrade():\n"
         '    op.execute("ALTER TABLE tasks ADD COLUMN half integer")\n'
         '    op.execute("no SQL at all")\n'

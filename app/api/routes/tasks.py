@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from zlib import crc32
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
@@ -47,13 +48,15 @@ async def status(
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
     children = await the.machine.ledger.children(task.id)
-    version = "-".join(map(str, [task.version, *(child.version for child in children)]))
+    view = await status_of(the.machine.ledger, task, children)
+    waits = crc32((view.waits_for or "").encode())
+    version = "-".join(map(str, [task.version, waits, *(child.version for child in children)]))
     headers = {"ETag": f'W/"{version}"', "Cache-Control": "private, no-cache"}
     known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     if f'"{version}"' in known or "*" in known:
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return await status_of(the.machine.ledger, task, children)
+    return view
 
 
 @router.get(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 from zlib import crc32
@@ -132,8 +132,8 @@ class BookLedger(Ledger):
     async def enlist(self, worker: WorkerInfo) -> None:
         await self._write(lambda book: roster.enlist(book, worker))
 
-    async def beat(self, worker: str, holding: int) -> bool:
-        return await self._write(lambda book: roster.beat(book, worker, holding))
+    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
+        return await self._write(lambda book: roster.beat(book, worker, holding, waits))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from rowvec.ledgers.books import rules
@@ -18,11 +18,11 @@ def enlist(book: Book, worker: WorkerInfo) -> None:
     book.put_worker(replace(worker, beat_at=book.now, alive=True))
 
 
-def beat(book: Book, worker: str, holding: int) -> bool:
+def beat(book: Book, worker: str, holding: int, waits: Mapping[str, str]) -> bool:
     known = book.worker(worker)
     if known is None:
         return False
-    book.put_worker(replace(known, holding=holding, beat_at=book.now))
+    book.put_worker(replace(known, holding=holding, beat_at=book.now, waits=dict(waits)))
     return True
 
 

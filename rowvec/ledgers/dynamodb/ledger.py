@@ -181,8 +181,8 @@ class DynamoLedger(BookLedger):
         while not await self._beaten(worker.id, lambda book: _enlist(book, worker)):
             await self.bury([worker.id])
 
-    async def beat(self, worker: str, holding: int) -> bool:
-        return await self._beaten(worker, lambda book: roster.beat(book, worker, holding))
+    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
+        return await self._beaten(worker, lambda book: roster.beat(book, worker, holding, waits))
 
     async def _beaten(self, worker: str, do: Callable[[DynamoBook], T]) -> T:
         answer, mark = await self._write(lambda book: (do(book), book.mark(worker)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, fields
 
 from rowvec.api_key import ApiKey
@@ -23,14 +24,15 @@ class Enlisted:
 
 
 def worker_item(enlisted: Enlisted) -> Item:
-    worker = asdict(enlisted.worker)
+    worker = asdict(enlisted.worker) | {"waits": json.dumps(dict(enlisted.worker.waits))}
     return keyed((WORKERS, worker.pop("id")), rev=enlisted.rev, mark=enlisted.mark, **worker)
 
 
 def enlisted_of(item: Item) -> Enlisted:
     own = {f.name: item[f.name] for f in fields(WorkerInfo) if f.name in item}
     times = {name: float(item[name]) for name in ("pid_started", "beat_at")}
-    return Enlisted(WorkerInfo(**own | times | {"id": item["sk"]}), item["rev"], item["mark"])
+    known = own | times | {"id": item["sk"], "waits": json.loads(item.get("waits", "{}"))}
+    return Enlisted(WorkerInfo(**known), item["rev"], item["mark"])
 
 
 def key_item(key: ApiKey) -> Item:

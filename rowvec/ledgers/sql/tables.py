@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -125,6 +126,7 @@ workers = Table(
     _number("slots"),
     _number("holding"),
     _time("beat_at", nullable=False),
+    Column("waits", JSON, nullable=False, server_default="{}"),
 )
 
 namespaces = Table(
