@@ -15,9 +15,9 @@ demo: setup ## index Python's own documentation and search it, without a key (PO
 serve: setup ## serve the API, with a worker beside it (PORT=8001 for another port)
 	@exec $(PY) -m app serve
 
-test: ## all tests
+test: ## all tests, on all cores
 	@scripts/setup.sh dev
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --dist loadfile
 
 test-all: ## all tests on Python 3.11, 3.12 and 3.13
 	@scripts/test-all.sh
