@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,9 @@ from tests.servers.metabase import metabase_server as metabase_server
 from tests.servers.moto import moto as moto
 from tests.servers.postgres import postgres_server as postgres_server
 from tests.servers.redis import redis_server as redis_server
+
+# Shells let what they start in the background ignore Ctrl-C, and so would the programs that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # CI looks at the same examples each time: a red run is about the change. Elsewhere each run finds new ones.
 settings.register_profile("ci", derandomize=True)
