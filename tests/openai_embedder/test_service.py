@@ -34,3 +34,13 @@ def test_a_table_is_embedded_searched_and_estimated_over_http(
     assert health["embedder"] == "connected"
     assert KEY not in service.stderr + str([estimate, status, found, health])
     assert standin.counters()["texts_billed"] <= 302
+
+
+def test_health_tells_a_refused_key_from_silence(settings: dict[str, str], tmp_path: Path) -> None:
+    """The embedder answers, and turns us away: whoever looks knows that waiting does not help."""
+    given = settings | {"EMBEDDER": "openai", "OPENAI_API_KEY": "sk-proj-wrong", "API_KEYS": API_KEY}
+    with serve(uvicorn(), tmp_path, **given) as service, service.client() as anybody:
+        health = anybody.get("/health").json()
+    assert (health["status"], health["embedder"], health["ledger"]) == ("degraded", "refusing", "connected")
+    assert "The embedder is refusing: rows wait until it is well again." in health["message"]
+    assert "sk-proj-wrong" not in service.stderr
