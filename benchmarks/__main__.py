@@ -24,7 +24,10 @@ RECORD = PICTURES / "readings.json"
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     chosen = [section for section in SECTIONS if section.name in options.only]
-    sizes = Sizes(options.rows, options.gigabytes, options.tasks, options.processes, options.budget_rows)
+    sizes = Sizes(
+        options.rows, options.gigabytes, options.tasks, options.processes, options.budget_rows,
+        options.through_rows,
+    )  # fmt: skip
     readings = Readings.load(RECORD) if options.write else Readings.none()
     for section in chosen if not options.draw else ():
         readings = _measured(section, sizes, readings, options.write)
@@ -58,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "--processes", nargs="+", type=int, default=default.processes, help="that share a budget"
     )
     parser.add_argument("--budget-rows", type=int, default=default.budget_rows, help="of the task they do")
+    parser.add_argument(
+        "--through-rows", type=int, default=default.through_rows, help="of the task that nothing holds back"
+    )
     parser.add_argument("--write", action="store_true", help=f"put it on record and into docs/{PAGE.name}")
     parser.add_argument("--draw", action="store_true", help="measure nothing; with --write, write it again")
     return parser

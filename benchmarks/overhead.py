@@ -25,7 +25,7 @@ def _goals(loads: Mapping[str, Load]) -> list[Goal]:
         ),
         at_most("overhead, 1,000,000 rows: peak of the worker", 256, "MB", _peak, large),
         at_most(
-            "overhead, 1,000,000 rows: that peak to the one at 100,000", 1.1, "times",
+            "overhead, 1,000,000 rows: that peak to the one at 100,000", 1.05, "times",
             lambda one, other: _peak(one) / _peak(other), large, middle,
         ),
         at_most(

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.service import Api, answering, start, stop, wait_for_workers
+from benchmarks.service import Api, answering, serving, start, stop, wait_for_workers
 from standins.pinecone.settings import KEY
 from standins.process import Standin, started
 from tests.servers import postgres, redis
@@ -24,7 +24,7 @@ DIMENSION = 1536
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """`workers` are the ids of all processes of the Celery workers."""
+    """`workers` are the ids of all processes that work."""
 
     api: Api
     workers: list[int]
@@ -39,35 +39,56 @@ class Production:
 
 @contextmanager
 def producing(
-    folder: Path, tables: Path, hosts: int, openai: Mapping[str, Any], pinecone: Mapping[str, Any]
+    folder: Path,
+    tables: Path,
+    hosts: int,
+    openai: Mapping[str, Any],
+    pinecone: Mapping[str, Any],
+    **settings: str,
 ) -> Iterator[Production]:
     """The stack with so many Celery workers of one process each, as on so many hosts, until the block ends.
 
-    `openai` and `pinecone` are settings of the stand-ins.
-    """
+    `openai` and `pinecone` are settings of the stand-ins, `settings` those of the service.
+    """  # fmt: skip
     with ExitStack() as stack:
-        index = {"name": INDEX, "dimension": DIMENSION}
-        embedder = stack.enter_context(started("openai", **openai))
-        store = stack.enter_context(started("pinecone", indexes=[index], **pinecone))
+        embedder, store, theirs = stack.enter_context(providers(openai, pinecone))
         ledger = stack.enter_context(postgres.running())
         (folder / "redis").mkdir(parents=True)
         broker = stack.enter_context(redis.running(folder / "redis"))
-        settings = {
-            "BROKER_URL": broker.url,
-            "LEDGER_URL": ledger.url,
+        ours = {"BROKER_URL": broker.url, "LEDGER_URL": ledger.url, "MAX_WORKERS": "1"}
+        api = stack.enter_context(answering(folder, tables, theirs | ours | settings))
+        programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
+        wait_for_workers(api, hosts)
+        workers = [member.pid for program in programs for member in (program, *program.children())]
+        yield Production(api, workers, embedder, store)
+
+
+@contextmanager
+def embedding(
+    folder: Path, tables: Path, openai: Mapping[str, Any], pinecone: Mapping[str, Any], **settings: str
+) -> Iterator[Production]:
+    """The same providers behind the service with its embedded worker and its ledger in SQLite."""
+    with ExitStack() as stack:
+        embedder, store, theirs = stack.enter_context(providers(openai, pinecone))
+        service = stack.enter_context(serving(folder, tables, theirs | settings))
+        yield Production(service, [service.worker], embedder, store)
+
+
+@contextmanager
+def providers(
+    openai: Mapping[str, Any], pinecone: Mapping[str, Any]
+) -> Iterator[tuple[Standin, Standin, dict[str, str]]]:
+    """Stand-ins of OpenAI and Pinecone, and the settings of a service that uses them."""
+    index = {"name": INDEX, "dimension": DIMENSION}
+    with started("openai", **openai) as embedder, started("pinecone", indexes=[index], **pinecone) as store:
+        yield embedder, store, {
             "EMBEDDER": "openai",
             "OPENAI_API_KEY": OPENAI_KEY,
             "OPENAI_BASE_URL": f"{embedder.url}/v1",
             "VECTOR_STORE_URL": f"pinecone://{INDEX}",
             "PINECONE_API_KEY": KEY,
             "PINECONE_CONTROLLER_HOST": store.url,
-            "MAX_WORKERS": "1",
-        }
-        api = stack.enter_context(answering(folder, tables, settings))
-        programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
-        wait_for_workers(api, hosts)
-        workers = [member.pid for program in programs for member in (program, *program.children())]
-        yield Production(api, workers, embedder, store)
+        }  # fmt: skip
 
 
 @contextmanager

@@ -15,13 +15,14 @@ R = TypeVar("R")
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """What is asked for on the command line: rows of tasks, GB of files, tasks in the ledger; processes that
-    share a budget, and the rows of the task that they do."""
+    share a budget, and the rows of the task that they do; rows of the task that nothing holds back."""
 
     rows: Sequence[int] = (10_000, 100_000, 1_000_000)
     gigabytes: Sequence[float] = (1, 10)
     tasks: int = 10_000
     processes: Sequence[int] = (1, 2, 4)
     budget_rows: int = 50_000
+    through_rows: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import budget, embedded, large_file, listing, overhead, planning
+from benchmarks import budget, embedded, large_file, listing, overhead, planning, through
 from benchmarks.section import AnySection
 
 SECTIONS: tuple[AnySection, ...] = (
@@ -12,4 +12,5 @@ SECTIONS: tuple[AnySection, ...] = (
     listing.SECTION,
     large_file.SECTION,
     budget.SECTION,
+    through.SECTION,
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Claim
 from rowvec.waits import Waits
+
+BELIEVED_SECONDS = 1.0
+"""For so long, at most, the writes of one chunk share an answer of the ledger."""
 
 
 @dataclass(slots=True)
@@ -46,3 +50,23 @@ class Lease:
         if left <= 0 or not await self.ledger.holds(self.worker, self.claim):
             raise LeaseLost(f"worker {self.worker} no longer holds this work")
         return left
+
+
+@dataclass(slots=True)
+class SharedCheck:
+    """A lease's check before each of several writes that follow each other: the ledger is asked by the first
+    of them, and again when that is BELIEVED_SECONDS ago; the worker's own heart is looked at each time."""
+
+    lease: Lease
+    _believed_until: float = -math.inf
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def check(self) -> float:
+        """As the lease's own."""
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            left = self.lease.heartbeat.left()
+            if left <= 0 or now >= self._believed_until:
+                left = await self.lease.check()
+                self._believed_until = now + BELIEVED_SECONDS
+            return left

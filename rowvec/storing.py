@@ -11,7 +11,7 @@ import numpy as np
 from rowvec.describe import Entry
 from rowvec.embedding import Embedded
 from rowvec.errors import InputRefused, Unavailable
-from rowvec.lease import Lease
+from rowvec.lease import Lease, SharedCheck
 from rowvec.retry import outlast
 from rowvec.text import passage_id
 from rowvec.vectors import VectorBatch
@@ -44,7 +44,7 @@ async def store(
     """Upsert every entry that was embedded. Raises RetryLater, PauseNeeded, StoreMismatch, LeaseLost."""
     batch, owners = _batch(task_id, entries, embedded)
     out = Stored()
-    job = _Job(vectors, namespace, lease, owners, out)
+    job = _Job(vectors, namespace, lease, SharedCheck(lease), owners, out)
     try:
         async with asyncio.TaskGroup() as group:
             for low, high in _requests(vectors, batch):
@@ -61,6 +61,7 @@ class _Job:
     vectors: VectorStore
     namespace: str
     lease: Lease
+    shared: SharedCheck
     owners: Sequence[int]
     out: Stored
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPSERTS_AT_ONCE))
@@ -79,7 +80,7 @@ class _Job:
 
     async def _upsert(self, part: VectorBatch) -> None:
         async with self.slots:
-            left = await self.lease.check()
+            left = await self.shared.check()
             try:
                 async with asyncio.timeout(left):
                     await self.vectors.upsert(self.namespace, part)

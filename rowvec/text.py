@@ -25,6 +25,7 @@ _ODD_SPACES = re.compile("[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _BREAKS = re.compile("\r\n?|[\u2028\u2029]")
 _BLANK_LINES = re.compile(r"\n(?: ?\n)+")
 _STRAY_JOINERS = re.compile("(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]+")
+_PLAIN = bytes(range(32, 127)) + b"\n"
 _NUMBER = re.compile(r"#(?:[0-9]+|[xX][0-9a-fA-F]+)")
 _JOINERS = ("\u200c", "\u200d")
 _LONGEST_ENTITY = max(map(len, html5)) + 1
@@ -45,7 +46,7 @@ def clean(text: str) -> str:
     if "&" in text and ";" in text:
         decoded = _decoded(text)
         text = text if decoded == text else _visible(decoded)
-    if "\n\n\n" in text or "\n \n" in text:
+    if _has_blank_lines(text):
         text = _BLANK_LINES.sub("\n\n", text)
     return text.strip(" \n")
 
@@ -54,11 +55,14 @@ def _is_clean(text: str) -> bool:
     """Whether cleaning surely changes nothing; most rows, and found out in a microsecond or two."""
     return (
         "&" not in text
-        and _is_visible(text)
-        and "\n\n\n" not in text
-        and "\n \n" not in text
         and text.strip(" \n") == text
+        and _is_visible(text)
+        and not ("\n" in text and _has_blank_lines(text))
     )
+
+
+def _has_blank_lines(text: str) -> bool:
+    return "\n\n\n" in text or "\n \n" in text
 
 
 def _is_visible(text: str) -> bool:
@@ -66,7 +70,12 @@ def _is_visible(text: str) -> bool:
 
 
 def _is_printable(text: str) -> bool:
-    """What `str.isprintable` says yes to is never dropped, and of spaces it knows only the plain one."""
+    """What `str.isprintable` says yes to is never dropped, and of spaces it knows only the plain one.
+
+    Of ASCII the same is said by `bytes.translate`, in a fourth of the time.
+    """
+    if text.isascii():
+        return not text.encode().translate(None, _PLAIN)
     return text.isprintable() or text.replace("\n", "").isprintable()
 
 

@@ -79,8 +79,8 @@ class Worker:
             while not stop.is_set():
                 self._raise_if_broken(helpers)
                 self._woken.clear()
-                if not await self._fill():
-                    await self._idle(stopped)
+                await self._fill()
+                await self._idle(stopped)
         finally:
             stopped.cancel()
             await self._wind_down()
@@ -98,21 +98,21 @@ class Worker:
             if helper.done():
                 helper.result()
 
-    async def _fill(self) -> bool:
-        """Claim as much as there are free slots for. True if anything was handed out."""
+    async def _fill(self) -> None:
+        """Claim as much as there are free slots for. What is not handed out now may be when a piece ends."""
         free = self._slots - len(self._running)
         if free <= 0:
-            return False
+            return
         claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
         for claim in claims:
             piece = asyncio.create_task(self._do(claim))
             self._running.add(piece)
             piece.add_done_callback(self._ended)
         await self._tell_others(claims)
-        return bool(claims)
 
     def _ended(self, piece: asyncio.Task[None]) -> None:
         self._running.discard(piece)
+        self._woken.set()
         if not piece.cancelled() and (error := piece.exception()):
             self._broken = error
 
@@ -134,8 +134,7 @@ class Worker:
         if not self._running and not self._woken.is_set():
             self._resting.set()
         woken = asyncio.create_task(self._woken.wait())
-        waits = {stopped, woken, *self._running}
-        await asyncio.wait(waits, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopped, woken}, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
 
     async def _wind_down(self) -> None:

@@ -14,6 +14,7 @@ import structlog
 from app.assembly import assemble
 from app.config import Settings, settings
 from app.logs import configure_logging
+from app.workers.settled import keep_for_good
 from rowvec.housekeeping import housekeeping
 from rowvec.worker import Worker
 
@@ -113,6 +114,7 @@ async def work(config: Settings, supervised: bool) -> None:
     machine = assemble(config)
     try:
         await machine.ledger.ready()
+        keep_for_good()
         async with housekeeping(machine):
             await Worker(machine).run(stop)
     finally:

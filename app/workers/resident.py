@@ -14,6 +14,7 @@ import structlog
 from app.assembly import assemble
 from app.config import Settings
 from app.workers.doorbell import CeleryDoorbell
+from app.workers.settled import keep_for_good
 from rowvec.housekeeping import housekeeping
 from rowvec.worker import Worker
 
@@ -70,6 +71,7 @@ class Resident:
         machine = assemble(self._config)
         try:
             await machine.ledger.ready()
+            keep_for_good()
             doorbell = CeleryDoorbell(self._config.broker_url)
             self._worker = Worker(machine, poll=POLL_SECONDS, on_new_task=doorbell.ring)
             self._begun.set()
