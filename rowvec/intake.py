@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import TypeAdapter
 
 from rowvec import repair
+from rowvec.chunk_size import default_chunk_size
 from rowvec.dates import DateWindow
 from rowvec.errors import InvalidRequest, SourceDamaged, WrongState
 from rowvec.header import Header, read_header
@@ -80,8 +81,8 @@ async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
     pin = await source.pin(request.ref)
     if isinstance(source, ExportedSource):
         return _open(machine, request, pin)
-    header, types = await _look(source, pin, request, machine.limits)
-    spec = _spec(machine, request, pin, header, types)
+    seen = await _look(source, pin, request, machine.limits)
+    spec = _spec(machine, request, pin, seen, machine.limits.chunk_size)
     if parent:
         repair.check_columns(spec, parent)
     return spec
@@ -89,7 +90,8 @@ async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
 
 def _open(machine: Machine, request: TaskRequest, pin: SourcePin) -> TaskSpec:
     """A spec that waits for its table, with the request."""
-    spec = _spec(machine, request, pin, Header((), 0, 1, Dialect()), {})
+    unseen = _Seen(Header((), 0, 1, Dialect()), {}, None)
+    spec = _spec(machine, request, pin, unseen, machine.limits.chunk_size)
     return replace(spec, wish=_REQUEST.dump_json(request).decode())
 
 
@@ -104,13 +106,12 @@ async def closed(machine: Machine, spec: TaskSpec, source: Source) -> TaskSpec:
     Raises what `submit` would have raised for the same table at the door.
     """
     request = replace(wished(spec), delimiter=",")
-    header, types = await _look(source, spec.source, request, machine.limits)
-    if header.dialect.copied:
+    seen = await _look(source, spec.source, request, machine.limits)
+    if seen.header.dialect.copied:
         raise SourceDamaged("The export is not plain UTF-8.")
-    found = _spec(machine, request, spec.source, header, types)
+    found = _spec(machine, request, spec.source, seen, spec.chunk_size)
     return replace(
         found,
-        chunk_size=spec.chunk_size,
         max_record_bytes=spec.max_record_bytes,
         embedder=spec.embedder,
         model=spec.model,
@@ -189,10 +190,17 @@ def _check_export_fields(request: TaskRequest, exported: bool) -> None:
             raise InvalidRequest(f"{name} goes with files, not with an export.", name)
 
 
-async def _look(
-    source: Source, pin: SourcePin, request: TaskRequest, limits: Limits
-) -> tuple[Header, dict[str, str]]:
-    """The header, and the types its columns have in the first rows."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the beginning of a table tells: `types` are those of the first rows, `rows` guesses how many
+    there are, None where their size says nothing."""
+
+    header: Header
+    types: dict[str, str]
+    rows: int | None
+
+
+async def _look(source: Source, pin: SourcePin, request: TaskRequest, limits: Limits) -> _Seen:
     start = await beginning(source, pin, request.encoding, SAMPLE_BYTES, limits.max_decompressed_bytes)
     child = request.parent_id is not None
     delimiter = request.delimiter or (repair.delimiter_of(start.head) if child else None)
@@ -202,7 +210,14 @@ async def _look(
     frames, rows = _first_rows(start.head, header, pin, start.final, limits.max_record_bytes)
     check_layout(header, frames, rows)
     _check_columns(request, repair.names(header.columns) if child else header.columns)
-    return header, infer_types(header.columns, rows.rows) | dict(request.metadata_types)
+    types = infer_types(header.columns, rows.rows) | dict(request.metadata_types)
+    return _Seen(header, types, _likely_rows(frames, header, pin))
+
+
+def _likely_rows(frames: Frames, header: Header, pin: SourcePin) -> int | None:
+    if header.dialect.copied or not len(frames):
+        return None
+    return round(len(frames) * (pin.size - header.data_start) / (int(frames.ends[-1]) - header.data_start))
 
 
 def _first_rows(
@@ -240,10 +255,9 @@ def _check_columns(request: TaskRequest, columns: Sequence[str]) -> None:
     Template(tuple(columns), tuple(request.text_columns), request.text_template)
 
 
-def _spec(
-    machine: Machine, request: TaskRequest, pin: SourcePin, header: Header, types: dict[str, str]
-) -> TaskSpec:
-    columns = request.metadata_columns
+def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: _Seen, most: int) -> TaskSpec:
+    """The spec; without a wish of the caller's, a chunk has `most` rows at most."""
+    header, columns = seen.header, request.metadata_columns
     metadata = header.columns if columns is None else tuple(dict.fromkeys(columns))
     return TaskSpec(
         source=pin,
@@ -251,7 +265,7 @@ def _spec(
         data_start=header.data_start,
         data_line=header.data_line,
         dialect=header.dialect,
-        chunk_size=request.chunk_size or machine.limits.chunk_size,
+        chunk_size=request.chunk_size or default_chunk_size(most, seen.rows, machine.embedder.price),
         max_record_bytes=machine.limits.max_record_bytes,
         namespace=_namespace(request),
         embedder=machine.embedder_name,
@@ -262,7 +276,7 @@ def _spec(
         text_columns=tuple(dict.fromkeys(request.text_columns)),
         text_template=request.text_template,
         metadata_columns=metadata,
-        types={name: types[name] for name in metadata if name in types},
+        types={name: seen.types[name] for name in metadata if name in seen.types},
         date_column=request.date_column,
         start_date=request.start_date,
         end_date=request.end_date,
