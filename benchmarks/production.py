@@ -45,29 +45,46 @@ def producing(
 
     `openai` and `pinecone` are settings of the stand-ins.
     """
+    index = {"name": INDEX, "dimension": DIMENSION}
+    with (
+        started("openai", **openai) as embedder,
+        started("pinecone", indexes=[index], **pinecone) as store,
+        servers(folder) as beneath,
+        working(folder, tables, hosts, {**beneath, **parts(embedder, store)}) as (api, workers),
+    ):
+        yield Production(api, workers, embedder, store)
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[dict[str, str]]:
+    """Redis and PostgreSQL until the block ends; the settings that lead to them."""
+    (folder / "redis").mkdir(parents=True)
+    with postgres.running() as ledger, redis.running(folder / "redis") as broker:
+        yield {"BROKER_URL": broker.url, "LEDGER_URL": ledger.url}
+
+
+def parts(openai: Standin, pinecone: Standin) -> dict[str, str]:
+    """The settings that lead to the stand-ins."""
+    return {
+        "EMBEDDER": "openai",
+        "OPENAI_API_KEY": OPENAI_KEY,
+        "OPENAI_BASE_URL": f"{openai.url}/v1",
+        "VECTOR_STORE_URL": f"pinecone://{INDEX}",
+        "PINECONE_API_KEY": KEY,
+        "PINECONE_CONTROLLER_HOST": pinecone.url,
+    }
+
+
+@contextmanager
+def working(
+    folder: Path, tables: Path, hosts: int, settings: Mapping[str, str]
+) -> Iterator[tuple[Api, list[int]]]:
+    """The API and so many Celery workers of one process each; the ids of all the workers' processes."""
     with ExitStack() as stack:
-        index = {"name": INDEX, "dimension": DIMENSION}
-        embedder = stack.enter_context(started("openai", **openai))
-        store = stack.enter_context(started("pinecone", indexes=[index], **pinecone))
-        ledger = stack.enter_context(postgres.running())
-        (folder / "redis").mkdir(parents=True)
-        broker = stack.enter_context(redis.running(folder / "redis"))
-        settings = {
-            "BROKER_URL": broker.url,
-            "LEDGER_URL": ledger.url,
-            "EMBEDDER": "openai",
-            "OPENAI_API_KEY": OPENAI_KEY,
-            "OPENAI_BASE_URL": f"{embedder.url}/v1",
-            "VECTOR_STORE_URL": f"pinecone://{INDEX}",
-            "PINECONE_API_KEY": KEY,
-            "PINECONE_CONTROLLER_HOST": store.url,
-            "MAX_WORKERS": "1",
-        }
-        api = stack.enter_context(answering(folder, tables, settings))
+        api = stack.enter_context(answering(folder, tables, {**settings, "MAX_WORKERS": "1"}))
         programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
         wait_for_workers(api, hosts)
-        workers = [member.pid for program in programs for member in (program, *program.children())]
-        yield Production(api, workers, embedder, store)
+        yield api, [member.pid for program in programs for member in (program, *program.children())]
 
 
 @contextmanager

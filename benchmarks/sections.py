@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import budget, embedded, large_file, listing, overhead, planning
+from benchmarks.peers import killed, limited, speed
 from benchmarks.section import AnySection
 
 SECTIONS: tuple[AnySection, ...] = (
@@ -12,4 +13,7 @@ SECTIONS: tuple[AnySection, ...] = (
     listing.SECTION,
     large_file.SECTION,
     budget.SECTION,
+    speed.SECTION,
+    limited.SECTION,
+    killed.SECTION,
 )
