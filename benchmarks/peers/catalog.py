@@ -84,7 +84,10 @@ def install(peer: Peer) -> None:
         return
     print(f"installing {peer.title} into {peer.venv}", file=sys.stderr)
     _told(peer, [sys.executable, "-m", "venv", "--clear", str(peer.venv)])
-    _told(peer, [str(peer.python), "-m", "pip", "install", "--quiet", "-r", str(peer.requirements)])
+    _told(
+        peer,
+        [str(peer.python), "-m", "pip", "install", "--quiet", "--retries", "1", "-r", str(peer.requirements)],
+    )
     (peer.venv / "complete").touch()
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.budget import OPENAI, PINECONE
+from benchmarks.budget import OPENAI
 from benchmarks.findings import Findings, Goal, Table, at_most, number
 from benchmarks.peers.attempt import Way, follow
-from benchmarks.peers.lineup import OURS, TITLES, lineup
-from benchmarks.peers.scene import Scene, scene, table_of
+from benchmarks.peers.lineup import OURS, TITLES, lineup, unmeasured
+from benchmarks.peers.scene import PINECONE, Scene, scene, table_of
 from benchmarks.section import Section, Sizes
 
 AT = 0.4
@@ -61,7 +61,7 @@ def killed_once(way: Way, stage: Scene) -> Killed:
         rows=stage.rows,
         billed_before=billed,
         in_flight=in_flight,
-        paid_twice=stage.openai.counters()["texts_paid_twice"],
+        paid_twice=stage.paid_twice(),
         lost=stage.rows - landed.rows,
         doubled=landed.doubled,
         seconds=(before.seconds, after.seconds),
@@ -81,7 +81,7 @@ def _goals(kills: Mapping[str, Killed]) -> Iterator[Goal]:
             lambda one: one.paid_twice / max(one.in_flight, 1), kill,
         )  # fmt: skip
         yield at_most(f"{title}: rows paid twice", 2, "%", lambda one: one.twice_percent, kill)
-        yield at_most(f"{title}: rows lost or doubled", 0, "", lambda one: one.lost + one.doubled, kill)
+        yield at_most(f"{title}: lost or doubled", 0, "rows", lambda one: one.lost + one.doubled, kill)
 
 
 def _table(kills: Mapping[str, Killed]) -> Table:
@@ -102,14 +102,13 @@ def _table(kills: Mapping[str, Killed]) -> Table:
         columns, [_row(name, kills) for name in TITLES],
         f"OpenAI at {1000 * OPENAI['latency']['mean']:.0f} ms and Pinecone at 50 ms, no limits at OpenAI. "
         f"SIGKILL to all processes of the caller when {AT:.0%} of the rows were paid for, and the same start "
-        "again. Paid twice are texts; the one by which ours tries the model at each start is among them. "
-        "Lost are rows without a vector at the end, doubled are vectors beyond one a row.",
+        "again. Lost are rows without a vector at the end, doubled are vectors beyond one a row.",
     )  # fmt: skip
 
 
 def _row(name: str, kills: Mapping[str, Killed]) -> list[str]:
     if name not in kills:
-        return [TITLES[name], *["–"] * 9, "not measured: not installed"]
+        return [TITLES[name], *["–"] * 9, unmeasured(name)]
     kill = kills[name]
     in_flight = "–" if kill.in_flight is None else f"{kill.in_flight:,}"
     return [

@@ -18,6 +18,11 @@ TITLES = {
 OURS = (EMBEDDED, CELERY)
 
 
+def unmeasured(name: str) -> str:
+    """What stands in a table in place of how it ended."""
+    return "not measured" if name in OURS else "not measured; `make bench-peers` installs it"
+
+
 @dataclass(frozen=True, slots=True)
 class Entrant:
     """`peer` is None for ours."""

@@ -10,7 +10,7 @@ from statistics import median
 
 from benchmarks.findings import Findings, Goal, Table, at_least, at_most, number
 from benchmarks.peers.attempt import follow
-from benchmarks.peers.lineup import EMBEDDED, OURS, TITLES, Entrant, lineup
+from benchmarks.peers.lineup import EMBEDDED, OURS, TITLES, Entrant, lineup, unmeasured
 from benchmarks.peers.scene import Scene, scene, table_of
 from benchmarks.process import Account
 from benchmarks.section import Section, Sizes
@@ -119,7 +119,7 @@ def _table(turns: Mapping[str, Turns]) -> Table:
 
 def _row(name: str, turns: Mapping[str, Turns]) -> list[str]:
     if name not in turns:
-        return [TITLES[name], *["–"] * 9, "not measured: not installed"]
+        return [TITLES[name], *["–"] * 9, unmeasured(name)]
     runs = turns[name].runs
     busy = [100 * run.standin_cpu / run.seconds for run in runs]
     return [
