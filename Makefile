@@ -1,6 +1,6 @@
 # Everything runs from .venv, which every target makes or brings up to date first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all check requirements bench chaos
+.PHONY: help setup demo serve test test-all check requirements bench bench-peers chaos
 PY := .venv/bin/python
 
 help: ## this list
@@ -39,6 +39,10 @@ requirements: ## pin anew what pyproject.toml asks for (needs uv)
 bench: ## measure speed, CPU, memory and latency against the goals into docs/performance.md
 	@scripts/setup.sh dev
 	@$(PY) -m benchmarks --write
+
+bench-peers: ## install the script, LangChain and LlamaIndex apart, and measure ours beside them (part of bench)
+	@scripts/setup.sh dev
+	@$(PY) -m benchmarks --only peers peers-limited peers-killed --peers script langchain llamaindex --write
 
 chaos: ## kill everything, again and again, and count the rows
 	@scripts/setup.sh dev

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.peers import catalog
 from benchmarks.readings import Readings
 from benchmarks.report import told, write_report
 from benchmarks.section import AnySection, Sizes
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = Sizes(
         options.rows, options.gigabytes, options.tasks, options.processes, options.budget_rows,
         options.through_rows,
+        options.ours, options.peers, options.rounds, options.peer_rows, options.killed_rows,
     )  # fmt: skip
     readings = Readings.load(RECORD) if options.write else Readings.none()
     for section in chosen if not options.draw else ():
@@ -64,9 +66,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--through-rows", type=int, default=default.through_rows, help="of the task that nothing holds back"
     )
+    _add_peers(parser, default)
     parser.add_argument("--write", action="store_true", help=f"put it on record and into docs/{PAGE.name}")
     parser.add_argument("--draw", action="store_true", help="measure nothing; with --write, write it again")
     return parser
+
+
+def _add_peers(parser: argparse.ArgumentParser, default: Sizes) -> None:
+    parser.add_argument(
+        "--ours", nargs="*", choices=default.ours, default=default.ours,
+        help="forms of ours beside peers; without latency always both",
+    )  # fmt: skip
+    parser.add_argument(
+        "--peers", nargs="*", choices=list(catalog.PEERS), default=catalog.wanted(),
+        help="to be measured beside ours, and installed if they are not",
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=default.rounds, help="in which all take turns")
+    parser.add_argument("--peer-rows", type=int, default=default.peer_rows, help="of ours without latency")
+    parser.add_argument("--killed-rows", type=int, default=default.killed_rows, help="of what is killed")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ PINECONE: dict[str, Any] = {"latency": {"mean": 0.05, "sigma": 0.5}}
 _CAPACITY_SECONDS = 4.0
 _ASKED_AT_ONCE = 8
 _LOOK_EVERY_SECONDS = 1.0
-_WINDOW_SECONDS = 5.0
+WINDOW_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +184,17 @@ def _plots(uses: Mapping[str, Use]) -> list[Plot]:
     return [
         Plot(
             "budget", "Use of OpenAI's budget", "seconds since the submission",
-            f"tokens billed, of those that came in within {_WINDOW_SECONDS:.0f} s, %",
-            {f"worker processes: {count}": _over_time(use.billed) for count, use in uses.items()},
+            f"tokens billed, of those that came in within {WINDOW_SECONDS:.0f} s, %",
+            {f"worker processes: {count}": over_time(use.billed) for count, use in uses.items()},
         )
     ]  # fmt: skip
 
 
-def _over_time(billed: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def over_time(billed: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Pairs of seconds and the percentage of the budget that was used within the window before."""
     points = []
     for at, tokens in billed:
-        since, before = max(pair for pair in billed if pair[0] <= max(0.0, at - _WINDOW_SECONDS))
+        since, before = max(pair for pair in billed if pair[0] <= max(0.0, at - WINDOW_SECONDS))
         if at > since:
             points.append((at, 100 * (tokens - before) / (at - since) / (TOKENS_PER_MINUTE / 60)))
     return points

@@ -49,17 +49,12 @@ def producing(
     """The stack with so many Celery workers of one process each, as on so many hosts, until the block ends.
 
     `openai` and `pinecone` are settings of the stand-ins, `settings` those of the service.
-    """  # fmt: skip
-    with ExitStack() as stack:
-        embedder, store, theirs = stack.enter_context(providers(openai, pinecone))
-        ledger = stack.enter_context(postgres.running())
-        (folder / "redis").mkdir(parents=True)
-        broker = stack.enter_context(redis.running(folder / "redis"))
-        ours = {"BROKER_URL": broker.url, "LEDGER_URL": ledger.url, "MAX_WORKERS": "1"}
-        api = stack.enter_context(answering(folder, tables, theirs | ours | settings))
-        programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
-        wait_for_workers(api, hosts)
-        workers = [member.pid for program in programs for member in (program, *program.children())]
+    """
+    with (
+        providers(openai, pinecone) as (embedder, store, theirs),
+        servers(folder) as beneath,
+        working(folder, tables, hosts, {**beneath, **theirs, **settings}) as (api, workers),
+    ):
         yield Production(api, workers, embedder, store)
 
 
@@ -81,14 +76,39 @@ def providers(
     """Stand-ins of OpenAI and Pinecone, and the settings of a service that uses them."""
     index = {"name": INDEX, "dimension": DIMENSION}
     with started("openai", **openai) as embedder, started("pinecone", indexes=[index], **pinecone) as store:
-        yield embedder, store, {
-            "EMBEDDER": "openai",
-            "OPENAI_API_KEY": OPENAI_KEY,
-            "OPENAI_BASE_URL": f"{embedder.url}/v1",
-            "VECTOR_STORE_URL": f"pinecone://{INDEX}",
-            "PINECONE_API_KEY": KEY,
-            "PINECONE_CONTROLLER_HOST": store.url,
-        }  # fmt: skip
+        yield embedder, store, parts(embedder, store)
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[dict[str, str]]:
+    """Redis and PostgreSQL until the block ends; the settings that lead to them."""
+    (folder / "redis").mkdir(parents=True)
+    with postgres.running() as ledger, redis.running(folder / "redis") as broker:
+        yield {"BROKER_URL": broker.url, "LEDGER_URL": ledger.url}
+
+
+def parts(openai: Standin, pinecone: Standin) -> dict[str, str]:
+    """The settings that lead to the stand-ins."""
+    return {
+        "EMBEDDER": "openai",
+        "OPENAI_API_KEY": OPENAI_KEY,
+        "OPENAI_BASE_URL": f"{openai.url}/v1",
+        "VECTOR_STORE_URL": f"pinecone://{INDEX}",
+        "PINECONE_API_KEY": KEY,
+        "PINECONE_CONTROLLER_HOST": pinecone.url,
+    }
+
+
+@contextmanager
+def working(
+    folder: Path, tables: Path, hosts: int, settings: Mapping[str, str]
+) -> Iterator[tuple[Api, list[int]]]:
+    """The API and so many Celery workers of one process each; the ids of all the workers' processes."""
+    with ExitStack() as stack:
+        api = stack.enter_context(answering(folder, tables, {**settings, "MAX_WORKERS": "1"}))
+        programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
+        wait_for_workers(api, hosts)
+        yield api, [member.pid for program in programs for member in (program, *program.children())]
 
 
 @contextmanager

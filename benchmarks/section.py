@@ -15,7 +15,9 @@ R = TypeVar("R")
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """What is asked for on the command line: rows of tasks, GB of files, tasks in the ledger; processes that
-    share a budget, and the rows of the task that they do; rows of the task that nothing holds back."""
+    share a budget, and the rows of the task that they do; rows of the task that nothing holds back; the
+    forms of ours and the peers that are set beside each other, in so many rounds, and the rows of ours there
+    without latency and at a kill."""
 
     rows: Sequence[int] = (10_000, 100_000, 1_000_000)
     gigabytes: Sequence[float] = (1, 10)
@@ -23,6 +25,11 @@ class Sizes:
     processes: Sequence[int] = (1, 2, 4)
     budget_rows: int = 50_000
     through_rows: int = 100_000
+    ours: Sequence[str] = ("embedded", "celery")
+    peers: Sequence[str] = ()
+    rounds: int = 2
+    peer_rows: int = 100_000
+    killed_rows: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)

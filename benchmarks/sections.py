@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import budget, embedded, large_file, listing, overhead, planning, through
+from benchmarks.peers import killed, limited, speed
 from benchmarks.section import AnySection
 
 SECTIONS: tuple[AnySection, ...] = (
@@ -13,4 +14,7 @@ SECTIONS: tuple[AnySection, ...] = (
     large_file.SECTION,
     budget.SECTION,
     through.SECTION,
+    speed.SECTION,
+    limited.SECTION,
+    killed.SECTION,
 )

@@ -82,7 +82,8 @@ class Pinecone:
             self.weather.authenticate(request.headers.get("api-key", ""))
         except Refused as refused:
             return refused.of_documents()
-        return control.handle(request, {name: i.spec for name, i in self.indexes.items()}, self.hosts)
+        specs = {name: index.spec for name, index in self.indexes.items()}
+        return control.handle(request, specs, self.hosts, self.settings.lenient)
 
     def _summary(self, document: Any) -> Any:
         index, namespace = self._asked(document)

@@ -36,10 +36,13 @@ class VectorsDoor(JsonDoor):
         route = routes.get((request.method, request.path))
         if route is None:
             raise not_found(f"no such path: {request.method} {request.path}")
-        require_version(request.headers.get("x-pinecone-api-version", ""))
+        lenient = self.index.settings.lenient
+        if not lenient:
+            require_version(request.headers.get("x-pinecone-api-version", ""))
         if self.index.spec.field is not None and request.path != "/describe_index_stats":
             raise invalid("This index is a document index: use /namespaces/{namespace}/documents.")
-        checks.size(len(request.body))
+        if not lenient:
+            checks.size(len(request.body))
         return await self.answered(route(request))
 
     async def upsert(self, request: Request) -> Reply:

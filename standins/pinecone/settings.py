@@ -54,7 +54,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units, of which an upsert costs one a record. `refuse` marks records: one with it in its id or metadata
     fails its request, which does not say which. `visible_after` and `counted_after` are the seconds after
     which reads, and the stats, show a write. `keep_vectors` bounds the bytes of vectors that can be read
-    again; beyond that only their digests stay.
+    again; beyond that only their digests stay. `lenient` takes over REST what names an older API version, or
+    is larger than 2 MB as JSON.
     """
 
     indexes: tuple[IndexSpec, ...] = (IndexSpec("standin", 1536),)
@@ -72,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counted_after: float = 0.0
     lsn: Literal["request", "committed", "none"] = "request"
     lsn_on_fetch: bool = True
+    lenient: bool = False
     keep_vectors: int = 1 << 30
     seed: int = 0
 

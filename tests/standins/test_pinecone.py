@@ -35,6 +35,7 @@ USUAL: dict[str, Any] = {
     "visible_after": 0.0,
     "counted_after": 0.0,
     "keep_vectors": 1 << 30,
+    "lenient": False,
 }
 ONCE = RetryConfig(max_retries=0)
 
@@ -208,6 +209,18 @@ def test_forms_of_refusals(standin: Standin) -> None:
     assert (status, json.loads(text)["code"]) == (400, 11)
     status, text, _ = post(standin, "/vectors/delete", b'{"ids":["a"],"namespace":"nowhere"}')
     assert (status, json.loads(text)["code"]) == (404, 5)
+
+
+def test_a_library_of_last_year_is_taken_when_told_so(standin: Standin) -> None:
+    """An older version of the API, and more JSON than 2 MB, are refused unless the stand-in is lenient."""
+    long = [f"{1 / 3 + n:.40000f}" for n in range(DIMENSION)]
+    vectors = ",".join(f'{{"id":"{n}","values":[{",".join(long)}]}}' for n in range(20))
+    body = f'{{"namespace":"ns","vectors":[{vectors}]}}'.encode()
+    old = {"X_Pinecone_Api_Version": "2025-04"}
+    assert [post(standin, "/vectors/upsert", body, **way)[0] for way in (old, {})] == [400, 400]
+    standin.set(lenient=True)
+    status, text, _ = post(standin, "/vectors/upsert", body, **old)
+    assert (status, json.loads(text)) == (200, {"upsertedCount": 20})
 
 
 def test_the_account_s_troubles(index: Any, standin: Standin) -> None:

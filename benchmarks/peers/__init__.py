@@ -1,0 +1,1 @@
+"""Ours beside other ways to bring a table into Pinecone and OpenAI, against the same stand-ins."""
