@@ -20,6 +20,7 @@ OPENAI_KEY = "sk-standin"
 INDEX = "measured"
 NAMESPACE = "default"
 DIMENSION = 1536
+NOTHING_MORE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def producing(
     hosts: int,
     openai: Mapping[str, Any],
     pinecone: Mapping[str, Any],
-    **settings: str,
+    settings: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[Production]:
     """The stack with so many Celery workers of one process each, as on so many hosts, until the block ends.
 
@@ -56,7 +57,7 @@ def producing(
         (folder / "redis").mkdir(parents=True)
         broker = stack.enter_context(redis.running(folder / "redis"))
         ours = {"BROKER_URL": broker.url, "LEDGER_URL": ledger.url, "MAX_WORKERS": "1"}
-        api = stack.enter_context(answering(folder, tables, theirs | ours | settings))
+        api = stack.enter_context(answering(folder, tables, theirs | ours | dict(settings)))
         programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
         wait_for_workers(api, hosts)
         workers = [member.pid for program in programs for member in (program, *program.children())]
@@ -65,12 +66,16 @@ def producing(
 
 @contextmanager
 def embedding(
-    folder: Path, tables: Path, openai: Mapping[str, Any], pinecone: Mapping[str, Any], **settings: str
+    folder: Path,
+    tables: Path,
+    openai: Mapping[str, Any],
+    pinecone: Mapping[str, Any],
+    settings: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[Production]:
     """The same providers behind the service with its embedded worker and its ledger in SQLite."""
     with ExitStack() as stack:
         embedder, store, theirs = stack.enter_context(providers(openai, pinecone))
-        service = stack.enter_context(serving(folder, tables, theirs | settings))
+        service = stack.enter_context(serving(folder, tables, theirs | dict(settings)))
         yield Production(service, [service.worker], embedder, store)
 
 
