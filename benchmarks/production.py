@@ -20,6 +20,7 @@ OPENAI_KEY = "sk-standin"
 INDEX = "measured"
 NAMESPACE = "default"
 DIMENSION = 1536
+NOTHING_MORE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def producing(
     hosts: int,
     openai: Mapping[str, Any],
     pinecone: Mapping[str, Any],
-    **settings: str,
+    settings: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[Production]:
     """The stack with so many Celery workers of one process each, as on so many hosts, until the block ends.
 
@@ -60,12 +61,16 @@ def producing(
 
 @contextmanager
 def embedding(
-    folder: Path, tables: Path, openai: Mapping[str, Any], pinecone: Mapping[str, Any], **settings: str
+    folder: Path,
+    tables: Path,
+    openai: Mapping[str, Any],
+    pinecone: Mapping[str, Any],
+    settings: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[Production]:
     """The same providers behind the service with its embedded worker and its ledger in SQLite."""
     with ExitStack() as stack:
         embedder, store, theirs = stack.enter_context(providers(openai, pinecone))
-        service = stack.enter_context(serving(folder, tables, theirs | settings))
+        service = stack.enter_context(serving(folder, tables, theirs | dict(settings)))
         yield Production(service, [service.worker], embedder, store)
 
 

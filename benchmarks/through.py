@@ -77,12 +77,12 @@ def _stacks(
     folder: Path, whole: Path, part: Path
 ) -> Iterator[tuple[str, Path, AbstractContextManager[Production]]]:
     tables, free, late = whole.parent, (OPENAI, PINECONE), (LATE_OPENAI, LATE_PINECONE)
-    yield "embedded", whole, embedding(folder / "embedded", tables, *free, **NO_BUDGET)
+    yield "embedded", whole, embedding(folder / "embedded", tables, *free, NO_BUDGET)
     for hosts in (1, 2):
-        stack = producing(folder / f"of-{hosts}", tables, hosts, *free, **NO_BUDGET)
+        stack = producing(folder / f"of-{hosts}", tables, hosts, *free, NO_BUDGET)
         yield f"celery-{hosts}", whole, stack
     for hosts in (1, 2):
-        stack = producing(folder / f"late-{hosts}", tables, hosts, *late, **NO_BUDGET, **SMALL_CHUNKS)
+        stack = producing(folder / f"late-{hosts}", tables, hosts, *late, NO_BUDGET | SMALL_CHUNKS)
         yield f"waiting-{hosts}", part, stack
 
 

@@ -157,7 +157,10 @@ class Job:
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     def take(self, low: int, high: int, embedding: Embedding) -> None:
-        self.out.vectors[low:high] = embedding.vectors
+        if embedding.vectors.shape == self.out.vectors.shape:
+            self.out.vectors = embedding.vectors
+        else:
+            self.out.vectors[low:high] = embedding.vectors
         self.out.tokens += embedding.tokens
         self._done[low:high] = True
 

@@ -14,6 +14,7 @@ import structlog
 from app.assembly import assemble
 from app.config import Settings, settings
 from app.logs import configure_logging
+from app.workers.heap import one_heap
 from app.workers.settled import keep_for_good
 from rowvec.housekeeping import housekeeping
 from rowvec.worker import Worker
@@ -129,6 +130,7 @@ def _on_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 def main(arguments: list[str]) -> int:
     """The child process, or (without `--supervised`) a worker in the foreground."""
+    one_heap()
     config = settings()
     configure_logging(config.log_level)
     supervised = SUPERVISED in arguments

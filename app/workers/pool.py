@@ -10,6 +10,7 @@ from celery import signals
 
 from app.config import Settings
 from app.logs import configure_logging
+from app.workers.heap import one_heap
 from app.workers.resident import Resident
 
 
@@ -52,6 +53,7 @@ class Pool:
         self._heard, self._told = os.pipe()
 
     def _begin(self, **_: Any) -> None:
+        one_heap()
         self._resident = Resident(self._config, self._heard)
         self._resident.start()
 
