@@ -40,6 +40,7 @@ bench: ## measure speed, CPU, memory and latency against the goals into docs/per
 	@scripts/setup.sh dev
 	@$(PY) -m benchmarks --write
 
-chaos: ## kill everything, again and again, and count the rows
+SEEDS ?= 1000
+chaos: ## simulate every fault and kill everything, again and again, and count the rows (SEEDS=10000 for more)
 	@scripts/setup.sh dev
-	@$(PY) -m tests.chaos
+	@$(PY) -m tests.chaos --seeds $(SEEDS)
