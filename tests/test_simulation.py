@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import broken
+from tests.simulation.faults import Rates
 from tests.simulation.run import run
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 100
-TELLING = (1, 3, 9)
+STOPS = Rates(steps_to_stop=50)
+"""Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
+TELLING = ((1, None), (3, None), (9, None), (24, STOPS))
 """Few seeds that catch every broken machine."""
 
 
@@ -32,6 +35,12 @@ def test_nothing_is_lost_doubled_wrong_or_paid_twice_whatever_goes_wrong(first: 
 def test_a_row_that_the_store_refuses_takes_nothing_of_another_row_along(seed: int) -> None:
     """An earlier row with its id, in another chunk, had landed; its vector went with the refused one."""
     assert run(seed).problems == []
+
+
+def test_a_worker_that_was_stopped_past_its_lease_writes_no_more_vectors() -> None:
+    """Stopped while it asked whether it may, it took the old answer for a new one: over the winner of a
+    doubled id, after the task was completed."""
+    assert [problem for seed in (24, 44) for problem in run(seed, STOPS).problems] == []
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
@@ -52,7 +61,7 @@ def _digest_elsewhere(seed: int) -> str:
 def test_a_broken_machine_is_caught(variant: Callable[[], AbstractContextManager[None]]) -> None:
     """By at least one of a few seeds, all of which let the sound machine pass."""
     caught = []
-    for seed in TELLING:
+    for seed, rates in TELLING:
         with variant():
-            caught += run(seed).problems
+            caught += run(seed, rates).problems
     assert caught != []

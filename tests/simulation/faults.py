@@ -27,6 +27,7 @@ SERVICE = (Fate.SLOW, Fate.AWAY, Fate.LOST)
 STORE = (*SERVICE, Fate.HANGS)
 PROVIDER = (*STORE, Fate.RATE_LIMITED, Fate.UNUSABLE, Fate.REFUSED, Fate.ODD)
 
+NEVER = 1e9
 RARE = {Fate.REFUSED: 0.15, Fate.ODD: 0.2, Fate.HANGS: 0.3}
 """How much rarer than others these are: each costs a person's or a lease's time."""
 
@@ -35,15 +36,15 @@ RARE = {Fate.REFUSED: 0.15, Fate.ODD: 0.2, Fate.HANGS: 0.3}
 class Rates:
     """Shares of calls that go wrong; steps of processes from one crash or stop to the next, on average."""
 
-    ledger: float
-    files: float
-    store: float
-    provider: float
-    steps_to_crash: float
-    steps_to_stop: float
-    seconds_to_jump: float
-    seconds_to_wish: float
-    seconds_to_deploy: float
+    ledger: float = 0.0
+    files: float = 0.0
+    store: float = 0.0
+    provider: float = 0.0
+    steps_to_crash: float = NEVER
+    steps_to_stop: float = NEVER
+    seconds_to_jump: float = NEVER
+    seconds_to_wish: float = NEVER
+    seconds_to_deploy: float = NEVER
 
     @staticmethod
     def drawn(chance: random.Random) -> Rates:
@@ -55,11 +56,11 @@ class Rates:
             files=share(),
             store=share(),
             provider=share(),
-            steps_to_crash=chance.choice((100, 300, 1_000, 1e9)),
-            steps_to_stop=chance.choice((500, 2_000, 1e9)),
-            seconds_to_jump=chance.choice((10, 1e9, 1e9)),
-            seconds_to_wish=chance.choice((5, 20, 1e9)),
-            seconds_to_deploy=chance.choice((10, 1e9, 1e9)),
+            steps_to_crash=chance.choice((100, 300, 1_000, NEVER)),
+            steps_to_stop=chance.choice((500, 2_000, NEVER)),
+            seconds_to_jump=chance.choice((10, NEVER, NEVER)),
+            seconds_to_wish=chance.choice((5, 20, NEVER)),
+            seconds_to_deploy=chance.choice((10, NEVER, NEVER)),
         )
 
 

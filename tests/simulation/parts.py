@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -28,7 +29,7 @@ class Provider:
         self.poison = poison
         self.paid = Counter[str]()
         self.spoilt = Counter[str]()
-        """Paid, and the answer never came or was of no use."""
+        """Paid, and the answer never came, was of no use, or came when nobody waited for it any more."""
         self._model = MemoryEmbedder(DIMENSION)
 
     def vector(self, text: str) -> Floats:
@@ -56,7 +57,11 @@ class WiredEmbedder(MemoryEmbedder):
     async def embed(self, texts: Sequence[str]) -> Embedding:
         dice = self._wire.dice
         fate = dice.fate(dice.rates.provider, PROVIDER)
-        return await self._wire.call(f"embed {len(texts)}", lambda: self._answer(texts, fate), fate)
+        try:
+            return await self._wire.call(f"embed {len(texts)}", lambda: self._answer(texts, fate), fate)
+        except asyncio.CancelledError:
+            self._provider.spoilt.update(texts)
+            raise
 
     def _answer(self, texts: Sequence[str], fate: Fate) -> Embedding:
         if fate is Fate.RATE_LIMITED:
@@ -66,7 +71,7 @@ class WiredEmbedder(MemoryEmbedder):
         if fate is Fate.ODD:
             raise ValueError("what nobody has thought of")
         embedding = self._provider.answer(texts)
-        if fate in (Fate.LOST, Fate.HANGS, Fate.UNUSABLE):
+        if fate in (Fate.LOST, Fate.UNUSABLE):
             self._provider.spoilt.update(texts)
         if fate is Fate.UNUSABLE:
             raise Unusable("these are no vectors")

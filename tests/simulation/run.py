@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import Task
 from tests.simulation import check
+from tests.simulation.faults import Rates
 from tests.simulation.nature import simulated
 from tests.simulation.payments import beyond
 from tests.simulation.problem import Kind, Problem
@@ -38,10 +39,10 @@ class Result:
     may: int
 
 
-def run(seed: int) -> Result:
-    """All of it in virtual time."""
+def run(seed: int, rates: Rates | None = None) -> Result:
+    """All of it in virtual time. `rates` go before those that the seed would draw."""
     with TemporaryDirectory(prefix="simulation-") as folder:
-        world = World(seed, Path(folder))
+        world = World(seed, Path(folder), rates)
         with (
             simulated(seed, world.processes, world.wall, world.loop.time),
             asyncio.Runner(loop_factory=lambda: world.loop) as runner,

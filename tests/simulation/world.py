@@ -50,12 +50,12 @@ class Worked:
 class World:
     """Everything that outlives a process, and the hand of fate."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, rates: Rates | None = None) -> None:
         self.seed = seed
         self.chance = self.stream("world")
         self.loop = SeededLoop(self.stream("order"), self._step)
         self.trace = Trace(self.loop.time)
-        self.dice = Dice(Rates.drawn(self.stream("rates")), self.stream("faults"))
+        self.dice = Dice(rates or Rates.drawn(self.stream("rates")), self.stream("faults"))
         self.wire = Wire(self.dice, self.stream("wire"), self.trace)
         self.goods = self._goods()
         self.provider = Provider(self._poison(0))
