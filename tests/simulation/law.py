@@ -18,27 +18,30 @@ class Law:
 
     def __init__(self, broken: list[Problem]) -> None:
         self._broken = broken
-        self._done: dict[tuple[str, int], Chunk] = {}
-        self._fences: dict[tuple[str, int], int] = {}
+        self._versions: dict[str, int] = {}
+        self._seen: dict[tuple[str, int], Chunk] = {}
 
     def check(self, book: Book) -> None:
         for entry in book.newest(100, None, None):
             task = entry.task
             chunks = book.chunks(task.id, 10_000, -1, None)
-            for problem in (*_broken(task, chunks), *self._changed(chunks)):
-                self._broken.append(Problem(Kind.WRONG, f"a task is {task.state}: {problem}"))
+            found = [*self._changed(chunks)]
+            if self._versions.get(task.id) != task.version:
+                found += _broken(task, chunks)
+            self._versions[task.id] = task.version
+            self._broken += [Problem(Kind.WRONG, f"a task is {task.state}: {problem}") for problem in found]
 
     def _changed(self, chunks: Sequence[Chunk]) -> Iterator[str]:
         for chunk in chunks:
             key = chunk.task_id, chunk.plan.number
-            if self._fences.get(key, 0) > chunk.fence:
+            before = self._seen.get(key, chunk)
+            self._seen[key] = chunk
+            if before is chunk:
+                continue
+            if before.fence > chunk.fence:
                 yield f"the fence of chunk {chunk.plan.number} went back to {chunk.fence}"
-            self._fences[key] = chunk.fence
-            chunk = replace(chunk, not_before=0.0)
-            if self._done.get(key, chunk) != chunk:
+            if before.state is ChunkState.DONE and replace(before, not_before=chunk.not_before) != chunk:
                 yield f"chunk {chunk.plan.number} changed after it was done"
-            if chunk.state is ChunkState.DONE:
-                self._done[key] = chunk
 
 
 def _broken(task: Task, chunks: Sequence[Chunk]) -> Iterator[str]:
