@@ -44,6 +44,7 @@ bench-peers: ## install the script, LangChain and LlamaIndex apart, and measure 
 	@scripts/setup.sh dev
 	@$(PY) -m benchmarks --only peers peers-limited peers-killed --peers script langchain llamaindex --write
 
-chaos: ## kill everything, again and again, and count the rows
+SEEDS ?= 1000
+chaos: ## simulate every fault and kill everything, again and again, and count the rows (SEEDS=10000 for more)
 	@scripts/setup.sh dev
-	@$(PY) -m tests.chaos
+	@$(PY) -m tests.chaos --seeds $(SEEDS)

@@ -45,11 +45,16 @@ class Lease:
     waits: Waits = field(default_factory=Waits)
 
     async def check(self) -> float:
-        """Seconds that are left for a call to the outside. Raises LeaseLost when there are none."""
-        left = self.heartbeat.left()
-        if left <= 0 or not await self.ledger.holds(self.worker, self.claim):
-            raise LeaseLost(f"worker {self.worker} no longer holds this work")
-        return left
+        """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.
+
+        Reckoned last of all: a process may have been stopped for longer than its lease while it waited for
+        the ledger's answer, which then tells of a time before.
+        """
+        if self.heartbeat.left() > 0 and await self.ledger.holds(self.worker, self.claim):
+            left = self.heartbeat.left()
+            if left > 0:
+                return left
+        raise LeaseLost(f"worker {self.worker} no longer holds this work")
 
 
 @dataclass(slots=True)

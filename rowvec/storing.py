@@ -10,7 +10,7 @@ import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedding import Embedded
-from rowvec.errors import InputRefused, Unavailable
+from rowvec.errors import InputRefused, RequestTooLarge, Unavailable
 from rowvec.lease import Lease, SharedCheck
 from rowvec.retry import outlast
 from rowvec.text import passage_id
@@ -44,10 +44,10 @@ async def store(
     """Upsert every entry that was embedded. Raises RetryLater, PauseNeeded, StoreMismatch, LeaseLost."""
     batch, owners = _batch(task_id, entries, embedded)
     out = Stored()
-    job = _Job(vectors, namespace, lease, SharedCheck(lease), owners, out)
+    job = _Job(vectors, namespace, task_id, lease, SharedCheck(lease), owners, out)
     try:
         async with asyncio.TaskGroup() as group:
-            for low, high in _requests(vectors, batch):
+            for low, high in _requests(vectors, batch, owners):
                 group.create_task(job.run(batch, low, high))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures
@@ -60,6 +60,7 @@ async def store(
 class _Job:
     vectors: VectorStore
     namespace: str
+    task_id: str
     lease: Lease
     shared: SharedCheck
     owners: Sequence[int]
@@ -71,12 +72,21 @@ class _Job:
         try:
             await outlast(self.lease, lambda: self._upsert(part))
         except InputRefused as error:
-            if high - low == 1:
+            cut = self._cut(low, high, isinstance(error, RequestTooLarge))
+            if cut is None:
                 self.out.refused[self.owners[low]] = error.message
                 return
-            middle = (low + high) // 2
-            await self.run(batch, low, middle)
-            await self.run(batch, middle, high)
+            await self.run(batch, low, cut)
+            await self.run(batch, cut, high)
+
+    def _cut(self, low: int, high: int, within_a_row: bool) -> int | None:
+        """Where to divide: between two rows, so that of a refused row nothing is written over what another
+        row with its id has there. None where nothing is left to divide."""
+        middle = (low + high) // 2
+        borders = [at for at in range(low + 1, high) if self.owners[at] != self.owners[at - 1]]
+        if borders:
+            return min(borders, key=lambda at: abs(at - middle))
+        return middle if within_a_row and middle > low else None
 
     async def _upsert(self, part: VectorBatch) -> None:
         async with self.slots:
@@ -88,10 +98,18 @@ class _Job:
                 raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
 
     async def take_out(self, entries: Sequence[Entry]) -> None:
-        """A row lands whole or not at all: remove the passages of rows of which one was refused."""
-        ids = [i for place in self.out.refused for i in vector_ids(*_shape(entries[place]))]
-        await self.lease.check()
-        await self.vectors.delete(self.namespace, ids)
+        """A row lands whole or not at all: remove what refused rows have there. What other rows with their
+        ids have there stays."""
+        numbers = {entries[place].row_id: entries[place].number for place in self.out.refused}
+        stored = await self.vectors.stamps(self.namespace, list(numbers))
+        own = [
+            stamp.id
+            for stamp in stored
+            if (stamp.task_id, stamp.row_number) == (self.task_id, numbers[stamp.row_id])
+        ]
+        if own:
+            await self.lease.check()
+            await self.vectors.delete(self.namespace, own)
 
 
 def _shape(entry: Entry) -> tuple[str, int]:
@@ -117,13 +135,16 @@ def _batch(task_id: str, entries: Sequence[Entry], embedded: Embedded) -> tuple[
     return batch, owners
 
 
-def _requests(vectors: VectorStore, batch: VectorBatch) -> Iterator[tuple[int, int]]:
-    """Ranges of the batch that fit one upsert each."""
-    low, size = 0, 0
-    for i, more in enumerate(vectors.sizes(batch)):
-        if i > low and (i - low >= vectors.max_batch or size + more > vectors.max_batch_bytes):
-            yield low, i
-            low, size = i, 0
+def _requests(vectors: VectorStore, batch: VectorBatch, owners: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ranges of the batch that fit one upsert each; a row is in one of them, unless it alone does not fit."""
+    sizes = vectors.sizes(batch)
+    low, size, border = 0, 0, 0
+    for i, more in enumerate(sizes):
+        border = i if owners[i] != owners[i - 1] else border
+        while i > low and (i - low >= vectors.max_batch or size + more > vectors.max_batch_bytes):
+            cut = border if border > low else i
+            yield low, cut
+            low, size = cut, sum(sizes[cut:i])
         size += more
     if low < len(batch):
         yield low, len(batch)

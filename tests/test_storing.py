@@ -10,6 +10,7 @@ import pytest
 
 from rowvec.vectors import VectorBatch
 from rowvec.vectorstores.memory import MemoryStore
+from rowvec.verify import verify
 from tests.worker_kit import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +51,23 @@ async def test_requests_of_a_chunk_go_side_by_side(tmp_path: Path) -> None:
     ended = await shop.end_of(await shop.submit(chunk_size=50))
     assert (ended.counts.upserted, await store.count("default")) == (50, 50)
     assert store.most == EXPECTED_AT_ONCE
+
+
+@pytest.mark.parametrize("words", [1, 12], ids=["one vector", "several passages"])
+async def test_a_refused_row_takes_nothing_of_an_earlier_row_with_its_id(tmp_path: Path, words: int) -> None:
+    """In another chunk, or from another task: what had landed stays, whole, and is what is counted."""
+    shop = Workshop(tmp_path, max_tokens=8)
+    kept, refused = ("one two " * words, "one two " * (words - 1) + "poison")
+    shop.store.poison = "poison"
+    shop.write_pairs([("a", kept), ("b", "something else"), ("a", refused)])
+    ended = await shop.end_of(await shop.submit(chunk_size=2))
+    stored = await shop.stored()
+
+    assert (ended.counts.upserted, ended.counts.rejected) == (2, 1)
+    assert set(stored.values()) == {1, 2}
+    assert len(stored) == ended.counts.passages
+    assert (await verify(shop.machine, ended.id)).ok
+
+    shop.write_pairs([("a", refused)])
+    await shop.end_of(await shop.submit())
+    assert await shop.stored() == stored

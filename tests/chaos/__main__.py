@@ -1,4 +1,7 @@
-"""`python -m tests.chaos`: kill the service over and over while it indexes a large table, then count."""
+"""`python -m tests.chaos`: kill the service over and over while it indexes a large table, then count.
+
+Before that, the machine is simulated under many seeds (`--seeds`, 0 for none).
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,32 @@ from pathlib import Path
 from tests.chaos.check import most_again, problems
 from tests.chaos.harness import Chaos, Run, Setup
 from tests.chaos.table import make_table
+from tests.simulation.many import run_many
 
 EMBEDDERS = ("local", "memory")
 
 
 def main(arguments: list[str]) -> int:
-    """0 when every promise was kept, else 1; then the folder is kept and named."""
+    """0 when every promise was kept, else 1; then the folder or the seed is named."""
     wish = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every finally: nothing is left running
+    sound = _simulate(wish.seeds)
+    return 0 if _kill(wish) and sound else 1
+
+
+def _simulate(seeds: int) -> bool:
+    """Was every promise kept under so many seeds?"""
+    if not seeds:
+        return True
+    tally = run_many(range(seeds), say)
+    say(tally.table())
+    for seed in tally.failing:
+        say(f"Replay it: python -m tests.simulation --seed {seed}")
+    return not tally.failing
+
+
+def _kill(wish: argparse.Namespace) -> bool:
+    """Was every promise kept by real processes that are killed?"""
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     say(f"{wish.rows:,} rows, {wish.kills} kills, seed {wish.seed}, in {folder}")
     chance = random.Random(wish.seed)
@@ -34,10 +55,10 @@ def main(arguments: list[str]) -> int:
         say(f"BROKEN: {problem}")
     if found:
         say(f"Kept for a look: {folder}")
-        return 1
+        return False
     shutil.rmtree(folder)
     say("Every promise was kept.")
-    return 0
+    return True
 
 
 def say(text: str) -> None:
@@ -66,6 +87,7 @@ def report(run: Run) -> str:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1_000, help="simulated, before anything is killed")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
