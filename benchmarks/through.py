@@ -23,8 +23,9 @@ NO_BUDGET = {"OPENAI_REQUESTS_PER_SECOND": "100000"}
 
 OPENAI: dict[str, Any] = {}
 PINECONE: dict[str, Any] = {"unlimited": True, "keep_vectors": 0}
-LATE_OPENAI: dict[str, Any] = {"latency": {"mean": 0.25, "sigma": 0.5}}
-LATE_PINECONE: dict[str, Any] = PINECONE | {"latency": {"mean": 0.05, "sigma": 0.5}}
+LATE_OPENAI: dict[str, Any] = {"latency": {"mean": 0.25}}
+LATE_PINECONE: dict[str, Any] = PINECONE | {"latency": {"mean": 0.05}}
+"""Always the same: chance at the end of a run of some seconds would be told as what a process does."""
 
 SMALL_CHUNKS = {"CHUNK_SIZE": "250"}
 """So that a process may have some hundred rows on their way, and waits for latency, not for the machine."""
