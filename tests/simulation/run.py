@@ -51,6 +51,7 @@ def run(seed: int, rates: Rates | None = None) -> Result:
                 allowed = runner.run(_story(world), context=NOBODY.copy())
             finally:
                 world.loop.end()
+        world.close()
     paid = world.provider.paid
     return Result(
         seed=seed,

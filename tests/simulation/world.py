@@ -72,6 +72,7 @@ class World:
         self.crashes = 0
         self._jumped = 0.0
         self.lives: list[Life] = []
+        self.opened: list[WiredSqlLedger] = []
         self._writes = 0
         self._same_pids = self.chance.random() < 0.5
         self._book = None if seed % SQLITE_EVERY == 0 else MemoryBook()
@@ -140,8 +141,14 @@ class World:
 
     def ledger(self) -> Ledger:
         if self._book is None:
-            return WiredSqlLedger(self._database, self.wall, self.wire, self.watch)
+            self.opened.append(WiredSqlLedger(self._database, self.wall, self.wire, self.watch))
+            return self.opened[-1]
         return WiredMemoryLedger(self._book, self.wall, self.wire, self.watch)
+
+    def close(self) -> None:
+        """Let go of files: an operating system does so for processes that are gone."""
+        for ledger in self.opened:
+            ledger.let_go()
 
     def start(self, life: Life, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self.loop.create_task(doing, context=life.context())
