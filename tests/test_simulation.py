@@ -17,9 +17,9 @@ from tests.simulation.run import run
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 100
-STOPS = Rates(steps_to_stop=50)
+STOPS = Rates(steps_to_stop=40)
 """Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
-TELLING = ((1, None), (3, None), (9, None), (24, STOPS))
+TELLING = ((1, None), (3, None), (9, None), (77, STOPS))
 """Few seeds that catch every broken machine."""
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_lost_doubled_wrong_or_paid_twice_whatever_goes_wrong(first: 
     assert sum(result.faults.total() for result in results) > 0
 
 
-@pytest.mark.parametrize("seed", [13, 27])
+@pytest.mark.parametrize("seed", [16, 23, 27])
 def test_a_row_that_the_store_refuses_takes_nothing_of_another_row_along(seed: int) -> None:
     """An earlier row with its id, in another chunk, had landed; its vector went with the refused one."""
     assert run(seed).problems == []
@@ -40,7 +40,7 @@ def test_a_row_that_the_store_refuses_takes_nothing_of_another_row_along(seed: i
 def test_a_worker_that_was_stopped_past_its_lease_writes_no_more_vectors() -> None:
     """Stopped while it asked whether it may, it took the old answer for a new one: over the winner of a
     doubled id, after the task was completed."""
-    assert [problem for seed in (24, 44) for problem in run(seed, STOPS).problems] == []
+    assert run(51, STOPS).problems == []
 
 
 def test_a_seed_gives_the_same_run_again() -> None:

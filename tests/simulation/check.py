@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +19,18 @@ from tests.simulation.problem import Kind, Problem, some
 from tests.simulation.world import World
 
 
-async def problems(world: World, machine: Machine, goods: Goods, task: Task) -> list[Problem]:
-    """Every promise that was broken to the caller of this task."""
+async def problems(
+    world: World, machine: Machine, goods: Goods, task_id: str, before: Mapping[str, Any]
+) -> list[Problem]:
+    """Every promise that was broken to the caller of this task. `before` are the vectors that were there."""
+    task = await machine.ledger.task(task_id)
     left = await machine.ledger.chunks(task.id, state=ChunkState.CLAIMED)
     found = some(Kind.OTHER, "chunks are still claimed", [chunk.plan.number for chunk in left])
     found += await _of_verify(machine, task)
     if task.state is TaskState.CANCELLED:
-        return found + _of_a_cancelled(world, goods)
+        return found + _of_a_cancelled(world, goods, task)
     found += await _of_outcomes(machine, goods, task)
-    found += _of_vectors(world, goods, task)
+    found += _of_vectors(world, goods, task, before)
     return found + await _of_manifests(world, machine, goods, task)
 
 
@@ -49,11 +54,13 @@ async def _of_outcomes(machine: Machine, goods: Goods, task: Task) -> list[Probl
     ]
 
 
-def _of_vectors(world: World, goods: Goods, task: Task) -> list[Problem]:
-    """The store, looked into from behind."""
-    stored, expected = world.store._vectors(goods.namespace), goods.vectors
-    found = some(Kind.LOST, "vectors are not stored", expected.keys() - stored.keys())
-    found += some(Kind.DOUBLED, "vectors are stored beside", stored.keys() - expected.keys())
+def _of_vectors(world: World, goods: Goods, task: Task, before: Mapping[str, Any]) -> list[Problem]:
+    """The store: what this task should have written, and of what was there before the rows it has not."""
+    stored, expected = world.stored(goods.namespace), goods.vectors
+    kept = {name: old for name, old in before.items() if old.stamp.row_id not in goods.winners}
+    found = some(Kind.LOST, "vectors are not stored", (expected.keys() | kept.keys()) - stored.keys())
+    found += some(Kind.DOUBLED, "vectors are beside", stored.keys() - expected.keys() - kept.keys())
+    found += some(Kind.WRONG, "vectors were others before", [n for n in kept if stored.get(n) is not kept[n]])
     wrong = []
     for vector_id in expected.keys() & stored.keys():
         vector, (number, text) = stored[vector_id], expected[vector_id]
@@ -79,16 +86,16 @@ async def _of_manifests(world: World, machine: Machine, goods: Goods, task: Task
         for row_id, passages in zip(manifest.ids, manifest.passages, strict=True)
         for vector_id in vector_ids(row_id, passages)
     }
-    stored = world.store._vectors(goods.namespace).keys()
-    return some(Kind.DOUBLED, "vectors are in no manifest", stored - told)
+    stored = world.stored(goods.namespace).items()
+    own = {name for name, vector in stored if vector.stamp.task_id == task.id}
+    return some(Kind.DOUBLED, "vectors are in no manifest", own - told)
 
 
-def _of_a_cancelled(world: World, goods: Goods) -> list[Problem]:
-    """What is there is of the table."""
-    stored = world.store._vectors(goods.namespace)
+def _of_a_cancelled(world: World, goods: Goods, task: Task) -> list[Problem]:
+    """What it has written is of its table."""
     strange = [
         vector_id
-        for vector_id, vector in stored.items()
-        if vector.text not in goods.texts[vector.stamp.row_number]
+        for vector_id, vector in world.stored(goods.namespace).items()
+        if vector.stamp.task_id == task.id and vector.text not in goods.texts.get(vector.stamp.row_number, ())
     ]
     return some(Kind.WRONG, "vectors are of no row", strange)

@@ -15,8 +15,8 @@ from rowvec.storing import vector_ids
 from rowvec.text import passages
 from tests.chaos.table import TEMPLATE, Table, make_table
 
-FITS, SPLIT = 8_192, 96
-"""Tokens of the longest text: of any, or of a passage."""
+FITS, SPLIT = 8_192, 32
+"""Tokens of the longest text: of any, or of a passage, so that some rows have one and some have two."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Goods:
 
     @cached_property
     def poison(self) -> list[str]:
-        """What stands in each passage of those rows."""
-        return [text for number in sorted(self.refused) for text in self.texts[number]]
+        """The first passage of each of those rows, which names its number."""
+        return [self.texts[number][0] for number in sorted(self.refused)]
 
     @cached_property
     def texts(self) -> Mapping[int, list[str]]:

@@ -80,6 +80,9 @@ class WiredSqlLedger(SqlLedger):
         if isinstance(self._database, Sqlite):
             event.listen(self._database._engine, "connect", _without_waiting_for_the_disk)
 
+    def let_go(self) -> None:
+        self._database.close()
+
     async def claim(self, worker: str, most: int, most_per_task: Allowance | None = None) -> list[Claim]:
         claims = await super().claim(worker, most, most_per_task)
         _tell(self._wire, claims)

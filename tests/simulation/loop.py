@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -33,7 +33,7 @@ class SeededLoop(VirtualLoop):
         self.steps = 0
         self._on_step = on_step
         self._numbers = 0
-        self._dropped: list[asyncio.Handle] = []
+        self._held: defaultdict[Life, list[asyncio.Handle]] = defaultdict(list)
         self._ready = _Ready(self)
         self._nothing = asyncio.Handle(_nothing, (), self)
         self._nothing.cancel()
@@ -52,24 +52,21 @@ class SeededLoop(VirtualLoop):
             return handle
         self.steps += 1
         self._on_step(life)
-        if life.gone:
-            self._dropped.append(handle)
-            return self._nothing
-        if life.stopped:
-            life.parked.append(handle)
+        if life.gone or life.stopped:
+            self._held[life].append(handle)
             return self._nothing
         return handle
 
     def go_on(self, life: Life) -> None:
         """A stopped process runs again, with all that has come for it meanwhile."""
         life.stopped = False
-        self._ready.extend(life.parked)
-        life.parked.clear()
+        self._ready.extend(self._held.pop(life, ()))
 
     def end(self) -> None:
-        """What gone processes have left runs on, that it may be cancelled."""
+        """What gone and stopped processes have left runs on, that it may be cancelled."""
         self.ending = True
-        self._ready.extend(self._dropped)
+        for handles in self._held.values():
+            self._ready.extend(handles)
 
     def create_future(self) -> _Future:
         return _Future(loop=self)

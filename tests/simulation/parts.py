@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from rowvec.embedders.memory import MemoryEmbedder
@@ -23,9 +23,9 @@ DIMENSION = 4
 
 
 class Provider:
-    """Embeds for money. A text that holds one of `poison` is refused, and costs nothing."""
+    """Embeds for money. A text in `poison` is refused, and costs nothing."""
 
-    def __init__(self, poison: Collection[str]) -> None:
+    def __init__(self, poison: frozenset[str]) -> None:
         self.poison = poison
         self.paid = Counter[str]()
         self.spoilt = Counter[str]()
@@ -36,7 +36,7 @@ class Provider:
         return at_once(self._model.embed([text])).vectors[0]
 
     def answer(self, texts: Sequence[str]) -> Embedding:
-        if any(mark in text for mark in self.poison for text in texts):
+        if not self.poison.isdisjoint(texts):
             raise InputRefused("this text is not to our taste")
         self.paid.update(text for text in texts if text != ANY_TEXT)
         return at_once(self._model.embed(texts))
@@ -85,9 +85,7 @@ class WiredStore(VectorStore):
     max_batch_bytes = MemoryStore.max_batch_bytes
     max_metadata_bytes = MemoryStore.max_metadata_bytes
 
-    def __init__(
-        self, store: MemoryStore, wire: Wire, poison: Collection[str], chance: random.Random
-    ) -> None:
+    def __init__(self, store: MemoryStore, wire: Wire, poison: frozenset[str], chance: random.Random) -> None:
         self._store = store
         self._wire = wire
         self._poison = poison
@@ -103,11 +101,11 @@ class WiredStore(VectorStore):
         )
 
     async def upsert(self, namespace: str, batch: VectorBatch) -> None:
-        fate = self._fate()
+        fate = self._fate(STORE)
         life = LIFE.get()
 
         def write() -> None:
-            if any(mark in text for mark in self._poison for text in batch.texts):
+            if not self._poison.isdisjoint(batch.texts):
                 raise InputRefused("this vector is not to our taste")
             part = self._some(batch) if fate is Fate.LOST else batch
             at_once(self._store.upsert(namespace, part))
@@ -148,8 +146,9 @@ class WiredStore(VectorStore):
     async def ping(self) -> None:
         await self._wire.call("ping", lambda: None, self._fate())
 
-    def _fate(self) -> Fate:
-        return self._wire.dice.fate(self._wire.dice.rates.store, STORE)
+    def _fate(self, fates: tuple[Fate, ...] = SERVICE) -> Fate:
+        """Only writes may hang: for all else stores have time-outs of their own."""
+        return self._wire.dice.fate(self._wire.dice.rates.store, fates)
 
     def _some(self, batch: VectorBatch) -> VectorBatch:
         """As many of its vectors as were written when the connection broke."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import Context, ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psutil
 
@@ -19,7 +18,6 @@ class Life:
     started: float
     gone: bool = False
     stopped: bool = False
-    parked: list[asyncio.Handle] = field(default_factory=list)
 
     def context(self) -> Context:
         """What runs in it belongs to this process, and so does all that it starts."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.model import Task
 from tests.simulation import check
 from tests.simulation.faults import Rates
+from tests.simulation.goods import Goods
 from tests.simulation.nature import simulated
 from tests.simulation.payments import beyond
 from tests.simulation.problem import Kind, Problem
@@ -47,8 +47,11 @@ def run(seed: int, rates: Rates | None = None) -> Result:
             simulated(seed, world.processes, world.wall, world.loop.time),
             asyncio.Runner(loop_factory=lambda: world.loop) as runner,
         ):
-            allowed = runner.run(_story(world), context=NOBODY.copy())
-            world.loop.end()
+            try:
+                allowed = runner.run(_story(world), context=NOBODY.copy())
+            finally:
+                world.loop.end()
+        world.close()
     paid = world.provider.paid
     return Result(
         seed=seed,
@@ -65,22 +68,40 @@ def run(seed: int, rates: Rates | None = None) -> Result:
 async def _story(world: World) -> Counter[str]:
     """How often each text may have been paid. What was broken is in the world."""
     await _prepare(world)
-    callers = [
-        Caller(world, world.machine(world.life(90 + at)), goods) for at, goods in enumerate(world.goods)
-    ]
     places = [asyncio.create_task(world.work(slot)) for slot in range(WORKERS)]
+    allowed = Counter[str]()
+    try:
+        for goods in world.rounds:
+            allowed += await _round(world, goods)
+        async with asyncio.timeout(PATIENCE):
+            await _leave(world, places)
+    except TimeoutError:
+        world.broken.append(Problem(Kind.OTHER, f"not ended {PATIENCE:.0f} s after the last fault"))
+        return allowed
+    allowed += world.provider.spoilt
+    world.broken += beyond(world.provider.paid, allowed)
+    return allowed
+
+
+async def _round(world: World, goods: list[Goods]) -> Counter[str]:
+    """Submit these, let a storm rage, and see them end. Raises TimeoutError when they do not."""
+    callers = [Caller(world, world.machine(world.life(90)), each) for each in goods]
+    before = dict(world.stored("one"))
+    world.dice.calm = False
     await asyncio.gather(*(caller.submit() for caller in callers))
     await _storm(world, callers)
     world.dice.calm = True
     world.trace.add("calm")
-    try:
-        async with asyncio.timeout(PATIENCE):
-            tasks = [await caller.end() for caller in callers]
-            await _leave(world, places)
-    except TimeoutError:
-        world.broken.append(Problem(Kind.OTHER, f"not ended {PATIENCE:.0f} s after the last fault"))
-        return Counter()
-    return await _judged(world, callers, tasks)
+    async with asyncio.timeout(PATIENCE):
+        tasks = [await caller.end() for caller in callers]
+        await _all_go_on(world)
+    allowed = Counter[str]()
+    machine = world.machine(world.life(99))
+    for caller, task in zip(callers, tasks, strict=True):
+        there = before if caller.goods.namespace == "one" else {}
+        world.broken += await check.problems(world, machine, caller.goods, task.id, there)
+        allowed += world.payments.allowed(caller.goods, task.id, await machine.ledger.chunks(task.id))
+    return allowed
 
 
 async def _prepare(world: World) -> None:
@@ -101,22 +122,18 @@ async def _storm(world: World, callers: list[Caller]) -> None:
     await asyncio.gather(ends, *storm, return_exceptions=True)
 
 
+async def _all_go_on(world: World) -> None:
+    """Whoever was stopped has gone on, and done what it had in hand."""
+    while any(life.stopped and not life.gone for life in world.lives):
+        await asyncio.sleep(1.0)
+    await asyncio.sleep(3.0)
+
+
 async def _leave(world: World, places: list[asyncio.Task[None]]) -> None:
-    """Whoever was stopped has gone on, and every worker leaves in peace."""
-    await asyncio.sleep(world.longest_stop)
+    """Every worker leaves in peace."""
     for worked in world.working.values():
         worked.stop.set()
     await asyncio.gather(*places)
-
-
-async def _judged(world: World, callers: list[Caller], tasks: list[Task]) -> Counter[str]:
-    allowed = Counter(world.provider.spoilt)
-    for caller, task in zip(callers, tasks, strict=True):
-        machine = world.machine(world.life(99))
-        world.broken += await check.problems(world, machine, caller.goods, await machine.ledger.task(task.id))
-        allowed += world.payments.allowed(caller.goods, task.id, await machine.ledger.chunks(task.id))
-    world.broken += beyond(world.provider.paid, allowed)
-    return allowed
 
 
 async def _jumps(world: World) -> None:

@@ -25,13 +25,13 @@ class Caller:
     def __init__(self, world: World, machine: Machine, goods: Goods) -> None:
         self._world = world
         self._machine = machine
-        self._chance = world.stream(f"caller of {goods.namespace}")
+        self._chance = world.stream(f"caller of {goods.upload}")
         self.goods = goods
         self.task_id = ""
 
     async def submit(self) -> None:
         """Again and again under one key, until there is an answer; then somebody is rung for."""
-        key = f"wish for {self.goods.namespace}"
+        key = f"wish for {self.goods.upload}"
         asked = await self._insist(lambda: submit(self._machine, self.goods.request, key))
         self.task_id = asked.task.id
         await self._world.ring()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from tests.simulation.wire import Wire
 
 EPOCH = 1_700_000_000.0
 LEASE = 6.0
+LONGEST_STOP = 5 * LEASE
+"""Seconds: enough for all the rest to be done without that process."""
 MOST_CRASHES = 12
 SQLITE_EVERY = 10
 """Each so manyth seed has SQLite for its ledger, the others the memory."""
@@ -57,7 +59,8 @@ class World:
         self.trace = Trace(self.loop.time)
         self.dice = Dice(rates or Rates.drawn(self.stream("rates")), self.stream("faults"))
         self.wire = Wire(self.dice, self.stream("wire"), self.trace)
-        self.goods = self._goods()
+        self.rounds = self._goods()
+        self.goods = [goods for round_ in self.rounds for goods in round_]
         self.provider = Provider(self._poison(0))
         self.store = MemoryStore()
         self.files = {upload_name(goods.upload): goods.data for goods in self.goods}
@@ -68,34 +71,37 @@ class World:
         self.law = Law(self.broken)
         self.crashes = 0
         self._jumped = 0.0
-        self._lives = 0
+        self.lives: list[Life] = []
+        self.opened: list[WiredSqlLedger] = []
         self._writes = 0
         self._same_pids = self.chance.random() < 0.5
         self._book = None if seed % SQLITE_EVERY == 0 else MemoryBook()
         self._database = folder / "ledger.db"
 
-    @property
-    def longest_stop(self) -> float:
-        """Seconds: long enough for all the rest to be done without that process."""
-        return 5 * LEASE
-
     def stream(self, name: str) -> random.Random:
         return random.Random(f"{self.seed} {name}")
 
-    def _goods(self) -> list[Goods]:
-        """Of one task, or of two at once."""
+    def _goods(self) -> list[list[Goods]]:
+        """One task or two at once; and now and then, when they have ended, another table for the first."""
         chance = self.stream("goods")
         max_tokens = chance.choice((FITS, SPLIT))
-        return [drawn(chance, name, max_tokens) for name in ("first", "second")[: chance.choice((1, 1, 2))]]
+        rounds = chance.choice((("one",), ("one", "two"), ("one", "two", "one"), ("one", "one")))
+        ahead = 2 if rounds[1:2] == ("two",) else 1
+        goods = [drawn(chance, name, max_tokens) for name in rounds]
+        return [goods[:ahead], goods[ahead:]]
 
-    def _poison(self, which: int) -> list[str]:
+    def _poison(self, which: int) -> frozenset[str]:
         """The provider (0) refuses those of one half of the tables, the store (1) those of the other."""
-        return [
+        return frozenset(
             text
             for at, goods in enumerate(self.goods)
             if (self.seed + at) % 2 == which
             for text in goods.poison
-        ]
+        )
+
+    def stored(self, namespace: str) -> Mapping[str, Any]:
+        """The vectors by id, looked at from behind."""
+        return self.store._vectors(namespace)
 
     # Clocks
 
@@ -112,9 +118,10 @@ class World:
 
     def life(self, slot: int) -> Life:
         """A process that starts now."""
-        self._lives += 1
-        pid = 100 + (slot if self._same_pids else self._lives)
-        life = Life(self._lives, f"host-{slot % 2}", pid, self.wall())
+        number = len(self.lives) + 1
+        pid = 100 + (slot if self._same_pids else number)
+        life = Life(number, f"host-{slot % 2}", pid, self.wall())
+        self.lives.append(life)
         self.processes.add(life)
         return life
 
@@ -134,8 +141,14 @@ class World:
 
     def ledger(self) -> Ledger:
         if self._book is None:
-            return WiredSqlLedger(self._database, self.wall, self.wire, self.watch)
+            self.opened.append(WiredSqlLedger(self._database, self.wall, self.wire, self.watch))
+            return self.opened[-1]
         return WiredMemoryLedger(self._book, self.wall, self.wire, self.watch)
+
+    def close(self) -> None:
+        """Let go of files: an operating system does so for processes that are gone."""
+        for ledger in self.opened:
+            ledger.let_go()
 
     def start(self, life: Life, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self.loop.create_task(doing, context=life.context())
@@ -179,7 +192,7 @@ class World:
         elif self.dice.strikes("stop") and not life.stopped:
             life.stopped = True
             self.trace.add(f"{life} is stopped")
-            seconds = self.chance.random() * self.longest_stop
+            seconds = self.chance.random() * LONGEST_STOP
             self.loop.call_later(seconds, self._go_on, life, context=NOBODY)
 
     def _go_on(self, life: Life) -> None:
