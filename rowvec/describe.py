@@ -19,7 +19,8 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row on its way into the index. `position` is its place in the chunk's rows."""
+    """A row on its way into the index. `position` is its place in the chunk's rows; `warnings` say what was
+    trimmed of its metadata."""
 
     row_id: str
     number: int
@@ -27,11 +28,12 @@ class Entry:
     passages: Sequence[str]
     metadata: Mapping[str, Value]
     content_hash: bytes
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """`entries` have distinct row ids. `notes` are rejections and warnings.
+    """`entries` have distinct row ids. `notes` are rejections.
 
     `doubles` are, by row id, the rows of which a later one is among the entries, in the order of the file.
     """
@@ -78,11 +80,10 @@ class Describer:
                 if not self._selected(row):
                     filtered += 1
                     continue
-                entry, warnings = self._entry(row, position, rows.numbers[position])
+                entry = self._entry(row, position, rows.numbers[position])
             except RowRefused as refusal:
                 notes.append(rows.rejection(position, "rejected", refusal.code, refusal.reason))
                 continue
-            notes += [rows.rejection(position, "warning", "metadata-trimmed", text) for text in warnings]
             if earlier := by_id.pop(entry.row_id, None):
                 doubles.setdefault(entry.row_id, []).append(earlier)
             by_id[entry.row_id] = entry
@@ -96,7 +97,7 @@ class Describer:
         except ValueError as error:
             raise RowRefused("unreadable-date", f"column '{self._spec.date_column}': {error}") from error
 
-    def _entry(self, row: Sequence[str], position: int, number: int) -> tuple[Entry, list[str]]:
+    def _entry(self, row: Sequence[str], position: int, number: int) -> Entry:
         identity = self._identity(row)
         text = clean(self._template.render(row))
         if not text:
@@ -104,7 +105,7 @@ class Describer:
         pieces = passages(text, self._max_tokens, self._count)
         fitted = self._fitter.fit(row)
         digest = blake2b("\x1f".join(row).encode(), digest_size=16).digest()
-        return Entry(identity, number, position, pieces, fitted.values, digest), fitted.warnings
+        return Entry(identity, number, position, pieces, fitted.values, digest, fitted.warnings)
 
     def _identity(self, row: Sequence[str]) -> str:
         if self._id_at is None:

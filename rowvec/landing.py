@@ -46,16 +46,21 @@ class Landing:
         return sorted(self.landed.values(), key=_number)
 
     def notes(self, rows: ChunkRows, described: Described) -> Iterator[Rejection]:
-        """Rows that were refused, and those whose id another row of the chunk has taken."""
+        """What was trimmed, rows that were refused, and those whose id another row of the chunk has taken."""
+        for entry in self.landed.values():
+            for text in entry.warnings:
+                yield rows.rejection(entry.position, "warning", "metadata-trimmed", text)
         for entry, code, reason in self.refused:
-            if instead := self.landed.get(entry.row_id):
-                reason += f"; row {instead.number}, which has the same id, is kept instead"
-            yield rows.rejection(entry.position, "rejected", code, reason)
+            yield rows.rejection(entry.position, "rejected", code, reason + self._instead(entry))
         for row_id, earlier in described.doubles.items():
             if winner := self.landed.get(row_id):
                 reason = doubled_reason(winner.number, row_id)
                 for entry in earlier[: bisect_left(earlier, winner.number, key=_number)]:
                     yield rows.rejection(entry.position, "duplicate", "doubled-id", reason)
+
+    def _instead(self, refused: Entry) -> str:
+        kept = self.landed.get(refused.row_id)
+        return f"; row {kept.number}, which has the same id, is kept instead" if kept else ""
 
 
 def _number(entry: Entry) -> int:

@@ -86,10 +86,10 @@ def restored(spec: TaskSpec, rows: ChunkRows) -> ChunkRows:
 async def repair_table(machine: Machine, task: Task) -> AsyncIterator[bytes]:
     """The rejected rows of a task as CSV in UTF-8, line by line."""
     columns = plain(task.spec).header
-    yield _line([*LEAD, *map(guarded, columns)])
+    yield csv_line([*LEAD, *map(guarded, columns)])
     async for note in rejections(machine, task.id):
         reason = f"{note.reason} ({note.code})"
-        yield _line([str(note.row), guarded(reason), *_cells(task.spec, note, len(columns))])
+        yield csv_line([str(note.row), guarded(reason), *_cells(task.spec, note, len(columns))])
 
 
 def _cells(spec: TaskSpec, note: Rejection, width: int) -> list[str]:
@@ -126,7 +126,8 @@ def _parsed(spec: TaskSpec, content: str) -> list[str] | None:
     return [v if v.startswith(OPEN) else guarded(unguarded(v)) for v in rows[0][len(LEAD) :]]
 
 
-def _line(cells: list[str]) -> bytes:
+def csv_line(cells: list[str]) -> bytes:
+    """A record of a table; half a surrogate pair, which is no UTF-8, is escaped."""
     line = io.StringIO()
     csv.writer(line).writerow(cells)
     return line.getvalue().encode("utf-8", "backslashreplace")

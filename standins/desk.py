@@ -8,7 +8,6 @@ POST /_standin/settings     the settings to change; the others stay
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import socket
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from standins import command
 from standins.web import Answer, Handle, Request, listen, serve
 
 PREFIX = "/_standin/"
@@ -94,29 +94,12 @@ Serve = Callable[[Handle, socket.socket, bool], Coroutine[Any, Any, None]]
 
 def main(name: str, provider: Provider, arguments: Sequence[str], serving: Serve = serve) -> int:
     """Run a stand-in as a process: `python -m standins.NAME --port 8100 --set latency='{"mean": 0.25}'`."""
-    parser = argparse.ArgumentParser(prog=f"python -m standins.{name}")
-    parser.add_argument("--port", type=int, default=0, help="where to listen on 127.0.0.1 (any free port)")
-    parser.add_argument("--fd", type=int, help="a socket that listens already, instead of a port")
-    parser.add_argument("--supervised", action="store_true", help="end with standard input")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=JSON", help="a setting; may be repeated"
-    )
-    options = parser.parse_args(arguments)
+    given = command.read(name, arguments)
     try:
-        provider.apply(change(provider.settings, dict(map(_pair, options.set))))
+        provider.apply(change(provider.settings, given.settings))
     except ValueError as error:
-        parser.error(str(error))
-    listener = listen(options.port) if options.fd is None else socket.socket(fileno=options.fd)
+        given.refuse(error)
+    listener = listen(given.port) if given.fd is None else socket.socket(fileno=given.fd)
     sys.stderr.write(f"{name} stands in at http://127.0.0.1:{listener.getsockname()[1]}\n")
-    asyncio.run(serving(lambda request: attend(provider, request), listener, options.supervised))
+    asyncio.run(serving(lambda request: attend(provider, request), listener, given.supervised))
     return 0
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set takes NAME=JSON, not '{text}'")
-    try:
-        return name, msgspec.json.decode(value.encode())
-    except msgspec.DecodeError:
-        return name, value

@@ -55,6 +55,19 @@ async def test_the_last_row_that_is_not_refused_wins(tmp_path: Path, part: str, 
         assert refused[1].reason.endswith("; row 3, which has the same id, is kept instead")
 
 
+async def test_only_rows_that_landed_are_warned_about(tmp_path: Path) -> None:
+    """What was trimmed of a row that is replaced or refused is nobody's concern."""
+    shop = Workshop(tmp_path)
+    shop.write_pairs([("a", "long " * 100), ("a", "short"), ("b", "poison " * 100), ("c", "long " * 100)])
+    shop.store.max_metadata_bytes = 200
+    shop.embedder.poison = "poison"
+    ended = await shop.end_of(await shop.submit())
+    warned = [note async for note in rejections(shop.machine, ended.id, "warning")]
+
+    assert [note.row for note in warned] == [4]
+    assert (ended.counts.upserted, ended.counts.warnings) == (2, 1)
+
+
 async def test_a_winner_whose_later_double_was_refused_is_written_again(tmp_path: Path) -> None:
     """It is not the last of its id in its chunk, and all the same found there when it was overtaken."""
     shop = Workshop(tmp_path)

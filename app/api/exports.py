@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, fields
 
 from rowvec.rejection import Rejection
+from rowvec.repair import csv_line
 
 COLUMNS = [column.name for column in fields(Rejection)]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -20,17 +19,11 @@ async def as_jsonl(rows: AsyncIterator[Rejection]) -> AsyncIterator[bytes]:
 
 
 async def as_csv(rows: AsyncIterator[Rejection]) -> AsyncIterator[bytes]:
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     async for row in rows:
-        yield _line([_cell(getattr(row, name)) for name in COLUMNS])
+        yield csv_line([_cell(getattr(row, name)) for name in COLUMNS])
 
 
 def _cell(value: str | int | None) -> str:
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _line(cells: list[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue().encode("utf-8", "backslashreplace")

@@ -12,10 +12,12 @@ from rowvec.ledgers.base import Ledger
 from rowvec.ledgers.dynamodb import DynamoLedger
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.model import Chunk, Claim, Counts, PlannedChunk, Task, Totals, WorkerInfo, WorkKind
+from rowvec.model import Chunk, ChunkFiles, Claim, Counts, PlannedChunk, Task, Totals, WorkerInfo, WorkKind
 from rowvec.spec import Dialect, SourcePin, TaskSpec
 from tests.contracts import dynamodb_audit
 from tests.servers import moto, postgres
+
+FILES = ChunkFiles("m", "r")
 
 
 class Clock:
@@ -138,3 +140,21 @@ def settled_counts(counts: Counts, duplicates: int, passages: int) -> Counts:
         duplicate=counts.duplicate + duplicates,
         passages=counts.passages - passages,
     )
+
+
+async def commit(ledger: Ledger, claim: Claim, counts: Counts = READ) -> None:
+    await ledger.commit(claim.task.id, number_of(claim), claim.fence, counts, FILES)
+
+
+async def give_up(ledger: Ledger, claim: Claim) -> None:
+    await ledger.give_up(claim.task.id, number_of(claim), claim.fence, "no")
+
+
+async def settle_claim(ledger: Ledger, chunks: int = 1) -> Claim:
+    """A task all of whose chunks are done, settled by `w`."""
+    await planned_task(ledger, chunks)
+    for claim in await ledger.claim("w", chunks):
+        await commit(ledger, claim)
+    (claim,) = await ledger.claim("w", 5)
+    assert claim.kind is WorkKind.SETTLE
+    return claim
