@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
-
 import pytest
 
-from tests.simulation import broken
-from tests.simulation.faults import Rates
 from tests.simulation.run import run
 
-ROOT = Path(__file__).parent.parent
 SEEDS = 100
-STOPS = Rates(steps_to_stop=40)
-"""Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
-TELLING = ((1, None), (3, None), (9, None), (77, STOPS))
-"""Few seeds that catch every broken machine."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 10))
@@ -29,39 +15,3 @@ def test_nothing_is_lost_doubled_wrong_or_paid_twice_whatever_goes_wrong(first: 
     results = [run(seed) for seed in range(first, first + 10)]
     assert {result.seed: result.problems for result in results if result.problems} == {}
     assert sum(result.faults.total() for result in results) > 0
-
-
-@pytest.mark.parametrize("seed", [16, 23, 27])
-def test_a_row_that_the_store_refuses_takes_nothing_of_another_row_along(seed: int) -> None:
-    """An earlier row with its id, in another chunk, had landed; its vector went with the refused one."""
-    assert run(seed).problems == []
-
-
-def test_a_worker_that_was_stopped_past_its_lease_writes_no_more_vectors() -> None:
-    """Stopped while it asked whether it may, it took the old answer for a new one: over the winner of a
-    doubled id, after the task was completed."""
-    assert run(51, STOPS).problems == []
-
-
-def test_a_seed_gives_the_same_run_again() -> None:
-    """To the last letter, for both ledgers, also in another process with other hashes."""
-    here = {seed: run(seed).digest for seed in (10, 13, 10)}
-    assert here == {seed: run(seed).digest for seed in (13, 10)}
-    assert here[13] == _digest_elsewhere(13)
-
-
-def _digest_elsewhere(seed: int) -> str:
-    command = [sys.executable, "-m", "tests.simulation", "--seed", str(seed)]
-    environment = os.environ | {"PYTHONHASHSEED": "7"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.split()[-1]
-
-
-@pytest.mark.parametrize("variant", broken.VARIANTS, ids=lambda variant: variant.__name__)
-def test_a_broken_machine_is_caught(variant: Callable[[], AbstractContextManager[None]]) -> None:
-    """By at least one of a few seeds, all of which let the sound machine pass."""
-    caught = []
-    for seed, rates in TELLING:
-        with variant():
-            caught += run(seed, rates).problems
-    assert caught != []

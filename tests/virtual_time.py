@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Selector(selectors.SelectSelector):
+class Selector(selectors.SelectSelector):
+    """Moves the clock on instead of waiting."""
+
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -21,8 +23,8 @@ class _Selector(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """`time()` starts at 0 and jumps to the next timer."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, selector: Selector | None = None) -> None:
+        self._virtual = selector or Selector()
         super().__init__(self._virtual)
 
     def time(self) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import selectors
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
@@ -14,7 +15,7 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from tests.simulation.process import LIFE, Life
-from tests.virtual_time import VirtualLoop
+from tests.virtual_time import Selector, VirtualLoop
 
 T = TypeVar("T")
 OnStep = Callable[[Life], None]
@@ -27,7 +28,7 @@ class SeededLoop(VirtualLoop):
     """
 
     def __init__(self, chance: random.Random, on_step: OnStep) -> None:
-        super().__init__()
+        super().__init__(_NoSockets())
         self.chance = chance
         self.ending = False
         self.steps = 0
@@ -91,6 +92,12 @@ class SeededLoop(VirtualLoop):
             return
         if not future.done():
             future.set_result(result)
+
+
+class _NoSockets(Selector):
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0.0
+        return []
 
 
 class _Ready(deque[asyncio.Handle]):

@@ -130,7 +130,8 @@ async def _all_go_on(world: World) -> None:
 
 
 async def _leave(world: World, places: list[asyncio.Task[None]]) -> None:
-    """Every worker leaves in peace."""
+    """Every worker leaves in peace, and none comes after it."""
+    world.closing = True
     for worked in world.working.values():
         worked.stop.set()
     await asyncio.gather(*places)

@@ -36,7 +36,7 @@ LEASE = 6.0
 LONGEST_STOP = 5 * LEASE
 """Seconds: enough for all the rest to be done without that process."""
 MOST_CRASHES = 12
-SQLITE_EVERY = 10
+SQLITE_EVERY = 20
 """Each so manyth seed has SQLite for its ledger, the others the memory."""
 
 
@@ -70,6 +70,7 @@ class World:
         self.broken: list[Problem] = []
         self.law = Law(self.broken)
         self.crashes = 0
+        self.closing = False
         self._jumped = 0.0
         self.lives: list[Life] = []
         self.opened: list[WiredSqlLedger] = []
@@ -162,7 +163,7 @@ class World:
             while not (life.gone or running.done()):
                 await asyncio.sleep(0.1)
             self._ended(life, running)
-            if self.dice.calm and slot not in self.working:
+            if self.closing:
                 return
             await asyncio.sleep(self.chance.random() * 2)
 
