@@ -128,7 +128,7 @@ def _on_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 def main(arguments: list[str]) -> int:
     """The child process, or (without `--supervised`) a worker in the foreground."""
     config = settings()
-    configure_logging(config.log_level)
+    configure_logging(config.log_level, config.secrets)
     supervised = SUPERVISED in arguments
     if supervised:
         os.nice(NICENESS)
