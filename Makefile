@@ -1,6 +1,6 @@
 # Everything runs from .venv, which every target makes or brings up to date first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all check requirements bench bench-peers chaos
+.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos
 PY := .venv/bin/python
 
 help: ## this list
@@ -22,13 +22,18 @@ test: ## all tests, on all cores
 test-all: ## all tests on Python 3.11, 3.12 and 3.13
 	@scripts/test-all.sh
 
-check: ## format, lint, types, imports, pins
+check: ## format, lint, types, imports, pins, secrets
 	@scripts/setup.sh dev
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(PY) scripts/check_requirements.py
+	$(PY) scripts/check_secrets.py
+
+audit: ## ask the advisory service about every pin (needs a network; no part of the tests)
+	@scripts/setup.sh dev
+	@$(PY) scripts/audit.py
 
 requirements: ## pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-find-links \

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rowvec.machine import Limits
+from rowvec.redaction import secrets_in
 
 
 class Settings(BaseSettings):
@@ -105,6 +106,11 @@ class Settings(BaseSettings):
                 "LOCAL_FILES_DIR": str(self.local_files_dir),
             }
         )
+
+    @property
+    def secrets(self) -> list[str]:
+        """All that must never be shown: keys, tokens, and passwords in addresses."""
+        return [*(key.get_secret_value() for key in self.api_keys), *secrets_in(self.for_machine())]
 
 
 PARTS = ("OPENAI_", "PINECONE_", "METABASE_", "S3_", "AWS_", "TIKTOKEN_")

@@ -7,22 +7,26 @@ and the CRC-32 of all before it, so that a typo is told apart from a wrong key w
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
-from rowvec.api_key import ApiKey
-from rowvec.errors import NotConfigured
+from rowvec.api_key import ApiKey, Grants
+from rowvec.errors import InvalidRequest, NotConfigured
 from rowvec.ledgers.base import Ledger
 
 PREFIX = "vdb_live_"
 MIN_LENGTH = 32
+EVERYTHING = Grants()
+RESENT = "rejected"
+"""The ids of tables that are sent in again begin like this, and uploads of tenants with their names."""
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 PUBLISHED = frozenset({"d4f82ad81b45ff47b6a578408e1a5c8989a4019256cbf072e8ca3c19b8bc2fca"})
 """SHA-256, in hex, of keys that once stood in a public document."""
 
-_SHAPE = re.compile(r"vdb_live_([0-9a-f]{12})_[0-9a-f]{64}_([0-9a-f]{8})")
+SHAPE = re.compile(r"vdb_live_([0-9a-f]{12})_[0-9a-f]{64}_([0-9a-f]{8})")
 _HOLE = re.compile(r"<[^>]*>|\$\{|\{\{|(?<![a-z0-9])x{4,}(?![a-z0-9])|x{6,}", re.IGNORECASE)
 _FILLER = (
     "yourapikey", "yoursecret", "yourkey", "apikeyhere", "keyhere", "changeme", "changethis", "replaceme",
@@ -36,19 +40,46 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def make_key(name: str, created_at: float) -> tuple[ApiKey, str]:
+def make_key(
+    name: str, created_at: float, grants: Grants = EVERYTHING, expires_at: float | None = None
+) -> tuple[ApiKey, str]:
     """A new key as it is stored, and the key itself, which nobody can show again."""
     key_id = secrets.token_hex(6)
     body = f"{PREFIX}{key_id}_{secrets.token_hex(32)}"
     key = f"{body}_{_checksum(body)}"
-    return ApiKey(id=key_id, sha256=digest(key), name=name, created_at=created_at), key
+    grants = replace(grants, account=grants.account or key_id)
+    return ApiKey(key_id, digest(key), name, created_at, None, expires_at, grants), key
+
+
+def for_tenant(tenant: str, grants: Grants) -> Grants:
+    """The same for a tenant: unless others are given, the namespaces `TENANT` and `TENANT.…`, and uploads.
+
+    Raises InvalidRequest.
+    """
+    if not TENANT.fullmatch(tenant) or tenant == RESENT:
+        raise InvalidRequest(
+            f"{tenant[:80]!r} cannot be a tenant: 1 to 31 small letters, digits and '-', and not '{RESENT}'.",
+            "tenant",
+        )
+    return replace(
+        grants,
+        tenant=tenant,
+        namespaces=grants.namespaces or (tenant, f"{tenant}.*"),
+        sources=grants.sources or ("upload",),
+    )
+
+
+def successor(key: ApiKey, now: float, expires_at: float | None = None) -> tuple[ApiKey, str]:
+    """A new key that allows what this one does, on the same account."""
+    grants = replace(key.grants, account=key.grants.account or key.id)
+    return make_key(key.name, now, grants, expires_at)
 
 
 def mistyped(key: str) -> bool:
     """Does this mean to be one of our keys, and cannot be one?"""
     if not key.startswith(PREFIX):
         return False
-    shape = _SHAPE.fullmatch(key)
+    shape = SHAPE.fullmatch(key)
     return shape is None or shape[2] != _checksum(key.rpartition("_")[0])
 
 
@@ -77,26 +108,6 @@ def _is_placeholder(key: str) -> bool:
         or len(set(plain)) < 8
         or any(key[period:] == key[:-period] for period in range(1, len(key) // 2 + 1))
     )
-
-
-class Keyring:
-    """The keys of the settings and of the ledger. A revoked key stops working at once."""
-
-    def __init__(self, ledger: Ledger, given: Sequence[str] = ()) -> None:
-        self._ledger = ledger
-        self._given = [digest(key) for key in given]
-
-    async def owner(self, key: str) -> str | None:
-        """The id of the key presented, None when it opens nothing. Raises Unavailable."""
-        presented = digest(key)
-        given = [known for known in self._given if hmac.compare_digest(known, presented)]
-        if given:
-            return f"settings-{presented[:8]}"
-        shape = _SHAPE.fullmatch(key)
-        stored = await self._ledger.key(shape[1]) if shape and not mistyped(key) else None
-        if stored is None or stored.revoked_at is not None:
-            return None
-        return stored.id if hmac.compare_digest(stored.sha256, presented) else None
 
 
 def check_given(given: Sequence[str]) -> None:

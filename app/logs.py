@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Iterable
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_SECRETS = (
-    r"vdb_live_\w+|\bsk-[A-Za-z0-9_-]{16,}|\bpcsk_\w{16,}|\bmb_[A-Za-z0-9+/=]{16,}|//[^/\s:@]+:[^/\s@]+@"
-)
+from rowvec.redaction import Redactor
 
 
-class Redactor:
-    """Takes out of a finished line whatever looks like a secret, or is one of those given."""
+class _Redacted:
+    """The last step of a line's making."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted((re.escape(secret) for secret in secrets if secret), key=len, reverse=True)
-        self._pattern = re.compile("|".join([*known, _SECRETS]))
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._redact = Redactor(secrets)
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: str | bytes | EventDict) -> str:
-        return self._pattern.sub("[secret]", str(line))
+        return self._redact(str(line))
 
 
 class _LoggedAlready(logging.Filter):
@@ -55,7 +51,7 @@ def configure_logging(level: str, secrets: Iterable[str] = ()) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),
-                Redactor(secrets),
+                _Redacted(secrets),
             ],
         )
     )

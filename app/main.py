@@ -23,6 +23,7 @@ from app.api.routes import router
 from app.api.service import Service
 from app.api.traffic import Tally, Traffic
 from app.assembly import assemble
+from app.callers import Keyring
 from app.config import Settings, settings
 from app.workers.doorbell import check_broker, doorbell_for
 from app.workers.embedded import Supervisor
@@ -62,7 +63,7 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         config = read()
         given = [key.get_secret_value() for key in config.api_keys]
-        logs.configure_logging(config.log_level, given)
+        logs.configure_logging(config.log_level, config.secrets)
         _check(config, given)
         machine = assemble(config)
         supervisor = None if config.broker_url else Supervisor(config)
@@ -70,9 +71,7 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
             await machine.ledger.ready()
             if not given:
                 await _hand_out_first_key(machine)
-            service = Service(
-                config, machine, keys.Keyring(machine.ledger, given), tally, doorbell_for(config)
-            )
+            service = Service(config, machine, Keyring(machine.ledger, given), tally, doorbell_for(config))
             app.state.service = service
             if supervisor:
                 await supervisor.start()

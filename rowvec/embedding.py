@@ -18,6 +18,7 @@ from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
 from rowvec.paid import Paid, pick_up
+from rowvec.purse import Purse
 from rowvec.retry import outlast
 from rowvec.vectors import Embedding, Floats
 
@@ -175,10 +176,17 @@ class Job:
     async def ask(self, texts: Sequence[str], lease: Lease, seen: int) -> Embedding:
         """One request. A 429 makes everyone wait, and the same batch is sent again."""
         budget = sum(self._embedder.estimate_tokens(texts))
+        purse = await Purse.of(lease.ledger, lease.claim.task)
+        most = 0 if purse.is_open else sum(self._embedder.count_tokens(texts))
         while True:
             try:
-                async with self._governor.turn(budget, seen) as turn, _within(lease.heartbeat.left()):
+                async with (
+                    self._governor.turn(budget, seen) as turn,
+                    purse.taken(most) as taken,
+                    _within(lease.heartbeat.left()),
+                ):
                     embedding = await self._embedder.embed(texts)
+                    taken.spent = embedding.tokens
                     await turn.settle(embedding.tokens, embedding.rates)
                     return embedding
             except RateLimited:

@@ -8,6 +8,7 @@
     ├── PauseNeeded             a person has to act; the task waits, and resumes without loss
     │   ├── CredentialsRefused  wrong key, wrong region, no permission
     │   ├── QuotaExhausted      the account has no money or no units left
+    │   ├── BudgetReached       the task, or the key's day, has spent what it may
     │   └── DiskLow             the data folder is nearly full
     ├── InputRefused            the provider refuses one of these inputs; bisect, reject that row
     │   └── RequestTooLarge     it refuses them for being too much together; halve
@@ -25,6 +26,8 @@
         ├── UnknownKey          no API key of that id
         ├── WrongState          the task's state does not allow it
         ├── NamespaceTaken      the namespace was filled by another model
+        ├── NotAllowed          the API key does not allow it: its scope, namespaces or sources
+        ├── LimitReached        the API key has used what it may for now; ask again after `retry_after`
         └── IdempotencyConflict the same idempotency key came with another request
 
 A message says what is wrong, where, and what to do, in the caller's terms.
@@ -73,6 +76,10 @@ class CredentialsRefused(PauseNeeded):
 
 class QuotaExhausted(PauseNeeded):
     code = "quota-exhausted"
+
+
+class BudgetReached(PauseNeeded):
+    code = "budget-reached"
 
 
 class DiskLow(PauseNeeded):
@@ -145,6 +152,18 @@ class WrongState(RequestRefused):
 
 class NamespaceTaken(RequestRefused):
     code = "namespace-taken"
+
+
+class NotAllowed(RequestRefused):
+    code = "not-allowed"
+
+
+class LimitReached(RequestRefused):
+    code = "limit-reached"
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class IdempotencyConflict(RequestRefused):

@@ -18,6 +18,7 @@ from rowvec.ledgers.base import Submitted
 from rowvec.machine import Limits, Machine
 from rowvec.metadata import TYPES, infer_types
 from rowvec.model import PlannedChunk
+from rowvec.purse import most_tokens
 from rowvec.reader import ChunkRows, read_rows
 from rowvec.records import Frames, frame
 from rowvec.sources.base import ExportedSource, Source
@@ -33,7 +34,8 @@ NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 class TaskRequest:
     """What a caller may ask for. `ref` is a key, a file name or an upload's id, as `source` takes it.
 
-    With `parent_id` it is a child: rows of an ended task, repaired. What is not given is as in the parent.
+    With `parent_id` it is a child: rows of an ended task, repaired. What is not given is as in the parent,
+    and so is its tenant. `max_tokens` and `max_dollars` are what it may spend at most.
     """
 
     source: str
@@ -54,21 +56,30 @@ class TaskRequest:
     date_format: str | None = None
     parent_id: str | None = None
     allow_row_cap: bool = False
+    max_tokens: int | None = None
+    max_dollars: float | None = None
+    tenant: str = ""
+    account: str = ""
 
 
 _REQUEST: TypeAdapter[TaskRequest] = TypeAdapter(TaskRequest)
 
 
-async def submit(machine: Machine, request: TaskRequest, idempotency_key: str | None = None) -> Submitted:
+async def submit(
+    machine: Machine,
+    request: TaskRequest,
+    idempotency_key: str | None = None,
+    most_queued: int | None = None,
+) -> Submitted:
     """Pin the source, check the request against its header, and record the task.
 
     A table that must be exported first is not looked at: whoever plans closes the spec then.
     Raises RequestRefused (what the caller can mend), SourceDamaged (the header is no header) or
-    Unavailable; then nothing was recorded.
+    Unavailable, or LimitReached as Ledger.submit; then nothing was recorded.
     """
     spec = await prepare_spec(machine, request)
     await machine.ledger.bind_namespace(spec.namespace, spec.model, spec.dimension)
-    return await machine.ledger.submit(spec, idempotency_key)
+    return await machine.ledger.submit(spec, idempotency_key, most_queued)
 
 
 async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
@@ -116,6 +127,7 @@ async def closed(machine: Machine, spec: TaskSpec, source: Source) -> TaskSpec:
         embedder=spec.embedder,
         model=spec.model,
         dimension=spec.dimension,
+        max_tokens=spec.max_tokens,
     )
 
 
@@ -142,6 +154,8 @@ def _inherited(request: TaskRequest, parent: TaskSpec) -> TaskRequest:
         id_prefix=request.id_prefix or parent.id_prefix,
         metadata_columns=metadata,
         metadata_types=types | dict(request.metadata_types),
+        tenant=parent.tenant,
+        account=request.account or parent.account,
     )
     if not request.text_columns and request.text_template is None:
         request = replace(request, text_columns=parent.text_columns, text_template=parent.text_template)
@@ -282,6 +296,9 @@ def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: _Seen, m
         end_date=request.end_date,
         date_format=request.date_format,
         parent_id=request.parent_id,
+        tenant=request.tenant,
+        account=request.account,
+        max_tokens=most_tokens(request.max_tokens, request.max_dollars, machine.embedder.price),
     )
 
 

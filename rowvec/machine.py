@@ -19,6 +19,7 @@ from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
 from rowvec.rates import Rates
+from rowvec.redaction import Redactor
 from rowvec.remembered import Remembered
 from rowvec.sources.base import Source
 from rowvec.vectorstores.base import VectorStore
@@ -56,6 +57,7 @@ class Machine:
     governor: Governor = field(default_factory=Governor)
     kept: Kept[Job] = field(default_factory=Kept)
     disk: Disk = field(default_factory=Disk)
+    redact: Redactor = field(default_factory=Redactor)
     tolerated: Remembered = field(default_factory=Remembered)
     _sources: dict[str, Source] = field(default_factory=dict, init=False, repr=False)
 
@@ -83,6 +85,7 @@ class Machine:
             settings=settings,
             limits=limits,
             governor=_governor(embedder, settings),
+            redact=Redactor.of(settings),
             disk=Disk(Path(settings.get("DATA_DIR", ".")), limits.min_free_bytes),
         )
 

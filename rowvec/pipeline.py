@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from rowvec import manifest, rejected, repair, tolerance
 from rowvec.describe import Described, Describer, Entry
@@ -83,7 +84,10 @@ async def _record(
     if files.manifest:
         await _write(machine, lease, files.manifest, await asyncio.to_thread(_manifest_of, landed))
     if files.rejected:
-        ordered = sorted(notes, key=lambda note: note.row)
+        ordered = [
+            replace(note, reason=machine.redact.known(note.reason))
+            for note in sorted(notes, key=lambda note: note.row)
+        ]
         await _write(machine, lease, files.rejected, rejected.encode(ordered))
     return files
 

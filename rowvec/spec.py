@@ -44,6 +44,8 @@ class TaskSpec:
     `data_start` is the byte offset of the first record after the header, `data_line` its 1-based
     physical line. `types` maps each metadata column to `string`, `number` or `bool`.
     `embedder` names the backend; `model` and `dimension` what it must still be when work is done.
+    `tenant` owns the task, empty: the operator. On `account` is counted what the task uses, empty: on none.
+    `max_tokens` is what it may spend at most.
     """
 
     source: SourcePin
@@ -69,6 +71,9 @@ class TaskSpec:
     date_format: str | None = None
     parent_id: str | None = None
     wish: str | None = None
+    tenant: str = ""
+    account: str = ""
+    max_tokens: int | None = None
 
     def to_json(self) -> str:
         return _SPEC.dump_json(self).decode()

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from rowvec import tolerance
-from rowvec.errors import SourceChanged, SourceNotFound
+from rowvec.errors import SourceChanged, SourceNotFound, WrongState
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.paid import drop_paid
+from rowvec.purse import task_account
 from rowvec.sources.base import ExportedSource
 from rowvec.spec import TaskSpec
 from rowvec.spool import drop_copy, opened
 
 
-async def resume(machine: Machine, task_id: str) -> Task:
-    """Let a paused task go on where it stood. Raises UnknownTask and WrongState."""
+async def resume(machine: Machine, task_id: str, more_tokens: int = 0) -> Task:
+    """Let a paused task go on where it stood, with so much added to its budget, if it has one.
+
+    Raises UnknownTask and WrongState.
+    """
     task = await machine.ledger.task(task_id)
+    if more_tokens:
+        await _grant(machine, task, more_tokens)
     if task.hold is Hold.PAUSED:
         await tolerance.accept(machine, task)
     return await machine.ledger.flag(task_id, Flag.RESUME)
+
+
+async def _grant(machine: Machine, task: Task, tokens: int) -> None:
+    """As if so many had not been spent."""
+    most = task.spec.max_tokens
+    if most is None or task.hold is not Hold.PAUSED:
+        raise WrongState(f"Task {task.id} is not paused, or has no budget: there is nothing to add to.")
+    await machine.ledger.draw(task_account(task.id), -tokens, most)
 
 
 async def cancel(machine: Machine, task_id: str) -> Task:

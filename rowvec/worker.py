@@ -151,7 +151,7 @@ class Worker:
         try:
             await RUN[claim.kind](self._machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
-            await self._after(claim, error)
+            await self._after(claim, self._machine.redact.clean(error))
 
     async def _after(self, claim: Claim, error: Exception) -> None:
         """Tell the ledger what an error means for the work, however long the ledger is away.
@@ -190,12 +190,15 @@ class Worker:
             "work failed", error=type(error).__name__, attempts=attempts, **_where(claim), exc_info=error
         )
         if wait is None:
-            await self._give_up(claim, f"gave up after {attempts} attempts: {_words(error)}")
+            await self._give_up(claim, f"gave up after {attempts} attempts: {self._words(error)}")
         else:
             now = await self._machine.ledger.now()
-            await self._hand_back(claim, _words(error), now + wait)
+            await self._hand_back(claim, self._words(error), now + wait)
             if isinstance(error, RetryLater):
                 self._waits.handed_back(claim, error.message, wait)
+
+    def _words(self, error: Exception) -> str:
+        return self._machine.redact(str(error)) or type(error).__name__
 
     async def _hand_back(self, claim: Claim, error: str | None, not_before: float) -> None:
         ledger, task_id = self._machine.ledger, claim.task.id
@@ -229,7 +232,8 @@ class Worker:
             await self._machine.governor.join()
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
-            beat = self._machine.ledger.beat(self.id, len(self._running), self._waits.by_task())
+            waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
+            beat = self._machine.ledger.beat(self.id, len(self._running), waits)
             alive = await self._weather(beat, None)
             if alive:
                 self._heartbeat.renew(asked_at)
@@ -266,7 +270,3 @@ def _where(claim: Claim) -> dict[str, Any]:
         "chunk": claim.chunk.plan.number if claim.chunk else None,
         "fence": claim.fence,
     }
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__

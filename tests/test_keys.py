@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import random
 import secrets
 import string
 
 import pytest
 
-from app.keys import Keyring, check_given, digest, first_key, make_key, mistyped, refusal
-from app.logs import Redactor
+from app.callers import Caller, Keyring
+from app.keys import check_given, digest, first_key, make_key, mistyped, refusal
 from rowvec.errors import NotConfigured
 from rowvec.ledgers.memory import MemoryLedger
+from rowvec.redaction import Redactor, secrets_in
 
 pytestmark = pytest.mark.anyio
 
@@ -109,11 +111,13 @@ async def test_keys_of_the_settings_and_of_the_ledger_open_the_door() -> None:
     stored, key = make_key("mine", 0.0)
     await ledger.add_key(stored)
     ring = Keyring(ledger, [GIVEN])
-    assert await ring.owner(key) == stored.id
-    assert (await ring.owner(GIVEN) or "").startswith("settings-")
-    assert GIVEN not in (await ring.owner(GIVEN) or "")
+    assert await ring.caller(key) == Caller(stored.id, stored.grants)
+    operator = await ring.caller(GIVEN)
+    assert operator is not None
+    assert operator.id.startswith("settings-")
+    assert GIVEN not in repr(operator)
     for stranger in (make_key("not stored", 0.0)[1], GIVEN[:-1], GIVEN + "x", "", "é" * 40, "\ud800"):
-        assert await ring.owner(stranger) is None
+        assert await ring.caller(stranger) is None
 
 
 async def test_the_right_id_with_another_secret_opens_nothing() -> None:
@@ -123,7 +127,7 @@ async def test_the_right_id_with_another_secret_opens_nothing() -> None:
     await ledger.add_key(stored)
     _, forged = make_key("forged", 0.0)
     _, _, _, secret, _ = forged.split("_")
-    assert await Keyring(ledger).owner(key.replace(key.split("_")[3], secret)) is None
+    assert await Keyring(ledger).caller(key.replace(key.split("_")[3], secret)) is None
 
 
 async def test_a_revoked_key_stops_working() -> None:
@@ -132,9 +136,9 @@ async def test_a_revoked_key_stops_working() -> None:
     stored, key = make_key("mine", 0.0)
     await ledger.add_key(stored)
     ring = Keyring(ledger)
-    assert await ring.owner(key) == stored.id
+    assert await ring.caller(key) is not None
     await ledger.revoke_key(stored.id)
-    assert await ring.owner(key) is None
+    assert await ring.caller(key) is None
 
 
 async def test_of_many_processes_that_start_at_once_one_makes_the_first_key() -> None:
@@ -142,7 +146,7 @@ async def test_of_many_processes_that_start_at_once_one_makes_the_first_key() ->
     ledger = new_ledger()
     made = [key for key in await asyncio.gather(*(first_key(ledger) for _ in range(8))) if key]
     assert len(made) == 1
-    assert await Keyring(ledger).owner(made[0]) is not None
+    assert await Keyring(ledger).caller(made[0]) is not None
     assert await first_key(ledger) is None
 
 
@@ -151,5 +155,29 @@ def test_no_secret_passes_the_log() -> None:
     _, key = make_key("mine", 0.0)
     openai = "sk-proj-" + secrets.token_urlsafe(32)
     line = f'{{"event": "x {key} {GIVEN} {openai} postgresql://me:hunter2@host/db"}}'
-    clean = Redactor([GIVEN])(None, "", line)
+    clean = Redactor([GIVEN])(line)
     assert clean == '{"event": "x [secret] [secret] [secret] postgresql:[secret]host/db"}'
+
+
+def test_secrets_are_known_by_the_names_of_their_settings() -> None:
+    """Keys, tokens and passwords, also those in addresses, as they stand there and as they are meant."""
+    settings = {
+        "OPENAI_API_KEY": "canary-of-openai",
+        "AWS_SECRET_ACCESS_KEY": "canary-of-aws",
+        "METABASE_PASSWORD": "canary-of-metabase",
+        "LEDGER_URL": "postgresql://me:canary%2Fof-ledger@host/db",
+        "BROKER_URL": "redis://:canary-of-redis@host",
+        "API_KEYS": "canary-one, canary-two",
+        "PORT": "8000",
+        "PINECONE_API_KEY": "short",
+    }
+    assert secrets_in(settings) == [
+        "canary-of-openai", "canary-of-aws", "canary-of-metabase", "canary%2Fof-ledger", "canary/of-ledger",
+        "canary-of-redis", "canary-one", "canary-two",
+    ]  # fmt: skip
+    words = "; ".join(settings.values())
+    assert "canary" not in Redactor.of(settings)(words)
+    assert "canary" not in Redactor.of(settings).known(words)
+    row = "a row says sk-0123456789abcdef0123"
+    assert Redactor.of(settings).known(row) == row
+    assert Redactor(['with "quotes"'])(json.dumps('with "quotes"')) == '"[secret]"'

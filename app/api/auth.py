@@ -1,15 +1,18 @@
-"""Who is calling: an API key in `X-API-Key`, or as a bearer token."""
+"""Who is calling: an API key in `X-API-Key`, or as a bearer token. What it may do is checked here, too."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.errors import DoorRefusal
-from app.api.service import TheService
+from app.api.service import Service, TheService
+from app.callers import Caller
 from app.keys import mistyped
+from rowvec.api_key import Scope
+from rowvec.errors import LimitReached
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vectordb"'}
 _header = APIKeyHeader(name="X-API-Key", scheme_name="apiKey", auto_error=False)
@@ -19,14 +22,16 @@ Presented = Annotated[str | None, Depends(_header)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def require_key(the: TheService, header: Presented, bearer: Bearer) -> str:
-    """The id of the caller's key. Raises DoorRefusal (401), in the same words for unknown and revoked."""
+async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Caller:
+    """The caller. Raises DoorRefusal (401), in the same words for unknown, expired and revoked keys, and
+    LimitReached for one that asks too often."""
     key = header or (bearer.credentials if bearer else None)
     if not key:
         raise DoorRefusal("unauthorized", "Send an API key in the X-API-Key header.", _CHALLENGE)
-    owner = await the.keyring.owner(key)
-    if owner is not None:
-        return owner
+    caller = await the.keyring.caller(key)
+    if caller is not None:
+        await _count(the, caller)
+        return caller
     if mistyped(key):
         raise DoorRefusal(
             "mistyped-key", "This API key was mistyped or cut: its checksum does not match.", _CHALLENGE
@@ -34,11 +39,40 @@ async def require_key(the: TheService, header: Presented, bearer: Bearer) -> str
     raise DoorRefusal("unauthorized", "This API key is not valid.", _CHALLENGE)
 
 
-async def require_key_in_production(the: TheService, header: Presented, bearer: Bearer) -> None:
+async def _count(the: Service, caller: Caller) -> None:
+    """In the ledger, so that the limit holds for all processes together."""
+    most = caller.grants.requests_per_second
+    if most is None:
+        return
+    if not await the.machine.ledger.draw(f"requests {caller.account}", 1, most, every=1.0):
+        raise LimitReached(f"This API key may make {most} requests a second. Ask again in a second.", 1.0)
+
+
+TheCaller = Annotated[Caller, Depends(require_key)]
+
+
+def _needs(scope: Scope) -> Any:
+    async def check(caller: TheCaller) -> None:
+        caller.require(scope)
+
+    return Depends(check)
+
+
+Reading, Writing, Administering = _needs(Scope.READ), _needs(Scope.WRITE), _needs(Scope.ADMIN)
+
+
+async def require_key_in_production(the: TheService, header: Presented, bearer: Bearer) -> Caller | None:
     """For pages that help while building and tell too much on the open internet."""
-    if the.settings.environment.strip().lower() == "production":
-        await require_key(the, header, bearer)
+    return await require_key(the, header, bearer) if the.is_production else None
 
 
-KeyRequired = Depends(require_key)
+async def require_operator_in_production(
+    caller: Annotated[Caller | None, Depends(require_key_in_production)],
+) -> None:
+    """For what shows the traffic of all tenants."""
+    if caller is not None:
+        caller.require_operator()
+
+
 KeyInProduction = Depends(require_key_in_production)
+OperatorInProduction = Depends(require_operator_in_production)

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from app.api.headers import SECURITY_HEADERS
 from rowvec import errors as tree
-from rowvec.errors import InvalidRequest, RetryLater, RowvecError
+from rowvec.errors import InvalidRequest, LimitReached, RetryLater, RowvecError
+from rowvec.redaction import Redactor
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -39,6 +40,8 @@ STATUSES: dict[type[RowvecError], int] = {
     tree.UnknownKey: 404,
     tree.WrongState: 409,
     tree.NamespaceTaken: 409,
+    tree.NotAllowed: 403,
+    tree.LimitReached: 429,
 }
 """Status by class; a class that is not listed takes its nearest ancestor's."""
 
@@ -78,19 +81,27 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer to a refused request. Its bytes are ASCII, whatever the message holds."""
+    redact = _redactor(request)
     body: dict[str, object] = {
         "type": f"/docs/errors#{code}",
         "title": code.replace("-", " ").capitalize(),
         "status": status,
-        "detail": detail,
+        "detail": redact(detail),
         "code": code,
         "instance": f"urn:uuid:{request.state.request_id}",
     }
     if errors:
-        body["errors"] = list(errors)
+        body["errors"] = [{name: redact(words) for name, words in one.items()} for one in errors]
     return Response(
         json.dumps(body), status, headers={**SECURITY_HEADERS, **(headers or {})}, media_type=MEDIA_TYPE
     )
+
+
+def _redactor(request: Request) -> Redactor:
+    """Of the machine; before there is one nothing of it can be told."""
+    service = getattr(request.app.state, "service", None)
+    found: Redactor = service.machine.redact if service else Redactor()
+    return found
 
 
 def status_of(error: type[RowvecError]) -> int:
@@ -103,7 +114,7 @@ async def on_rowvec(request: Request, raised: Exception) -> Response:
     if status == 500:
         return await on_anything(request, error)
     headers = {}
-    if isinstance(error, RetryLater):
+    if isinstance(error, RetryLater | LimitReached):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or 1)))
     field = error.field if isinstance(error, InvalidRequest) else None
     errors = [{"field": field, "message": error.message}] if field else []

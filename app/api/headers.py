@@ -12,6 +12,8 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+STAY_ENCRYPTED = ("Strict-Transport-Security", "max-age=31536000")
+"""Only behind TLS: over plain HTTP it means nothing, and a proxy tells of TLS in X-Forwarded-Proto."""
 
 
 class SecurityHeaders:
@@ -26,6 +28,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault(*STAY_ENCRYPTED)
             await send(message)
 
         await self._app(scope, receive, adding if scope["type"] == "http" else send)

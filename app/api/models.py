@@ -136,6 +136,13 @@ class ProcessRequest(Origin):
         description="For `metabase`: exactly 2,000, 10,000 or 1,048,575 rows are all there are, not a cut.",
     )
 
+    max_tokens: Annotated[int, Field(ge=1, le=2**53)] | None = Field(
+        None, description="The task pauses before it spends more tokens than these."
+    )
+    max_dollars: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
+        None, description="The same in dollars, at the embedder's price (`price` of an estimate)."
+    )
+
     def as_task(self, settings: Settings) -> TaskRequest:
         source, ref = self.place(settings)
         return TaskRequest(
@@ -157,6 +164,8 @@ class ProcessRequest(Origin):
             date_format=self.date_format,
             parent_id=self.parent_id,
             allow_row_cap=self.allow_row_cap,
+            max_tokens=self.max_tokens,
+            max_dollars=self.max_dollars,
         )
 
 
@@ -164,6 +173,14 @@ class RetryRequest(Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"rejected": True}]})
 
     rejected: bool = Field(False, description="Send the rejected rows in again, too, as a child of the task.")
+
+
+class ResumeRequest(Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"more_tokens": 100_000}]})
+
+    more_tokens: Annotated[int, Field(ge=0, le=2**53)] = Field(
+        0, description="Added to the budget of a task that was submitted with one."
+    )
 
 
 class SearchRequest(Request):
@@ -174,5 +191,7 @@ class SearchRequest(Request):
     )
 
     query: Annotated[Text, Field(min_length=1, max_length=32_000)]
-    namespace: ShortText = Field("default", min_length=1)
+    namespace: Annotated[ShortText, Field(min_length=1)] | None = Field(
+        None, description="`default`, or the key's own, when not given."
+    )
     limit: Annotated[int, Field(ge=1, le=100)] = 10

@@ -12,13 +12,13 @@ from app.api.errors import MEDIA_TYPE
 _MEANINGS = {
     400: "The request cannot be read.",
     401: "No API key, or one that opens nothing.",
-    403: "The path leaves the folder it must stay in.",
+    403: "The API key does not allow it, or a path leaves the folder it must stay in.",
     404: "There is no such thing.",
     409: "The state of things does not allow it.",
     413: "The body is too large.",
     415: "The body's Content-Type is not taken here.",
     422: "A field is missing, unknown or wrong.",
-    429: "Too much of this is being done; try again after Retry-After.",
+    429: "Too much of this is being done, or the key has used what it may; try again after Retry-After.",
     501: "This service was set up without that part.",
     503: "A part does not answer now; try again.",
     507: "The disk is nearly full.",
@@ -57,6 +57,11 @@ def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def refuses_by_name(*statuses: int) -> dict[str, Any]:
+    """As they stand in the document itself."""
+    return {str(status): told for status, told in refuses(*statuses).items()}
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
@@ -70,6 +75,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for path in document["paths"].values():
             for operation in path.values():
                 _without_framework_errors(operation["responses"])
+                if "security" in operation:
+                    operation["responses"] = refuses_by_name(403, 429) | operation["responses"]
         app.openapi_schema = document
     return app.openapi_schema
 

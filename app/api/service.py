@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request
 
 from app.api.traffic import Tally
 from app.api.turns import Turns
+from app.callers import Keyring
 from app.config import Settings
-from app.keys import Keyring
 from app.workers.doorbell import Doorbell
-from rowvec.errors import UnknownTask
 from rowvec.machine import Machine
-from rowvec.model import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +33,10 @@ class Service:
     scans: Turns = field(default_factory=lambda: Turns("the scan of another table"))
     exports: Turns = field(default_factory=lambda: Turns("the export of another question"))
 
+    @property
+    def is_production(self) -> bool:
+        return self.settings.environment.strip().lower() == "production"
+
     async def stops_within(self, seconds: float) -> bool:
         """Wait so long, or until the process is told to end; says whether it is."""
         try:
@@ -52,16 +53,3 @@ async def service(request: Request) -> Service:
 
 
 TheService = Annotated[Service, Depends(service)]
-TaskId = Annotated[str, Path(description="The task's id, as `POST /api/v1/process` gave it.")]
-
-
-async def existing_task(task_id: TaskId, the: TheService) -> Task:
-    """The task of the path. Raises UnknownTask, also for what is no id at all."""
-    try:
-        canonical = str(UUID(task_id))
-    except ValueError as error:
-        raise UnknownTask(f"There is no task '{task_id[:80]}'.") from error
-    return await the.machine.ledger.task(canonical)
-
-
-ExistingTask = Annotated[Task, Depends(existing_task)]

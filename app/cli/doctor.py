@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import typer
 
@@ -65,7 +65,7 @@ async def examined(read: Callable[[], Settings] = configured) -> list[Finding]:
                 findings.append(await _finding(part, look))
     finally:
         await machine.close()
-    return findings
+    return [replace(finding, detail=machine.redact(finding.detail)) for finding in findings]
 
 
 def _without_tasks(message: str) -> str:

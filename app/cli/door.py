@@ -49,8 +49,7 @@ def configured() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise NotConfigured(f"A setting cannot be read: {wrong}. See .env.example.") from error
-    secrets = [key.get_secret_value() for key in config.api_keys]
-    configure_logging("WARNING" if routine(config) else config.log_level, secrets)
+    configure_logging("WARNING" if routine(config) else config.log_level, config.secrets)
     return config
 
 
@@ -64,5 +63,8 @@ async def _opened(work: Work, screen: Screen) -> Exit:
     try:
         await machine.ledger.ready()
         return await work(machine, screen)
+    except RowvecError as error:
+        machine.redact.clean(error)
+        raise
     finally:
         await machine.close()

@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
     """The child process, or (without `--supervised`) a worker in the foreground."""
     one_heap()
     config = settings()
-    configure_logging(config.log_level)
+    configure_logging(config.log_level, config.secrets)
     supervised = SUPERVISED in arguments
     if supervised:
         os.nice(NICENESS)

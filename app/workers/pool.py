@@ -41,7 +41,7 @@ class Pool:
         signals.worker_shutting_down.connect(self._tell, weak=False)
 
     def _log(self, **_: Any) -> None:
-        configure_logging(self._config.log_level)
+        configure_logging(self._config.log_level, self._config.secrets)
 
     def _open(self, **_: Any) -> None:
         if not self._config.broker_url:

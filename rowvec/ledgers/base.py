@@ -69,12 +69,16 @@ class Ledger(ABC):
     # Tasks
 
     @abstractmethod
-    async def submit(self, spec: TaskSpec, idempotency_key: str | None = None) -> Submitted:
+    async def submit(
+        self, spec: TaskSpec, idempotency_key: str | None = None, most_queued: int | None = None
+    ) -> Submitted:
         """Record a new task in `pending`.
 
         With an idempotency key seen before: the earlier task (fresh=False) if the spec is equal,
         else IdempotencyConflict. Without one: an equal spec whose task has not ended answers with
-        that task (fresh=False). Of two equal submissions at once exactly one is fresh.
+        that task (fresh=False). Of two equal submissions at once exactly one is fresh. Tenants know
+        nothing of each other's specs and keys. With `most_queued` a fresh task is refused (LimitReached)
+        while a task of its account has not been planned, or theirs have so many unprocessed rows.
         """
 
     @abstractmethod
@@ -82,9 +86,16 @@ class Ledger(ABC):
         """Raises UnknownTask."""
 
     @abstractmethod
-    async def tasks(self, limit: int = 50, cursor: str | None = None, state: str | None = None) -> Page:
+    async def tasks(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: str | None = None,
+        tenant: str | None = None,
+    ) -> Page:
         """Newest first. `state` filters by the state callers see: pending, processing (planning,
-        processing and settling, not paused), paused, cancelling, completed, failed, cancelled.
+        processing and settling, not paused), paused, cancelling, completed, failed, cancelled. `tenant`
+        filters by who owns them; None: all.
 
         Raises InvalidRequest for a cursor it did not make.
         """
@@ -247,6 +258,25 @@ class Ledger(ABC):
     @abstractmethod
     async def revoke_key(self, key_id: str) -> None:
         """Raises UnknownKey. Idempotent."""
+
+    @abstractmethod
+    async def rotate_key(self, key_id: str, successor: ApiKey, until: float) -> None:
+        """Store the successor; the key itself expires then, or earlier if it was to. Both or nothing.
+
+        Raises UnknownKey, and WrongState for a key that is revoked or has expired.
+        """
+
+    # What keys may use
+
+    @abstractmethod
+    async def draw(self, account: str, amount: int, most: int, every: float = 0.0) -> bool:
+        """Use so much of an account, unless it would then have used more than `most`: False, and nothing
+        changed. All draws see each other, whichever process makes them. With `every`, what was used in an
+        earlier period of so many seconds is forgotten. A negative amount gives back, and is never refused."""
+
+    @abstractmethod
+    async def drawn(self, account: str, every: float = 0.0) -> int:
+        """What an account has used in the period that it is now."""
 
     @abstractmethod
     async def ping(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
-from rowvec.ledgers.books.book import Book, Filling
+from rowvec.ledgers.books.book import Book, Drawn, Filling
 from rowvec.ledgers.books.ledger import BookLedger, T
 from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
@@ -54,6 +54,7 @@ class MemoryBook(Book):
         self._workers: dict[str, WorkerInfo] = {}
         self._fillings: dict[str, Filling] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._drawn: dict[str, Drawn] = {}
 
     # Tasks
 
@@ -77,13 +78,18 @@ class MemoryBook(Book):
         same = [e for e in self._unended() if e.fingerprint == fingerprint]
         return same[-1] if same else None
 
-    def newest(self, limit: int, below: int | None, seen: str | None) -> list[Entry]:
+    def newest(self, limit: int, below: int | None, seen: str | None, tenant: str | None) -> list[Entry]:
         found = [
             entry
             for entry in reversed(self._entries.values())
-            if (below is None or entry.order < below) and seen in (None, rules.seen_as(entry.task))
+            if (below is None or entry.order < below)
+            and seen in (None, rules.seen_as(entry.task))
+            and tenant in (None, entry.task.spec.tenant)
         ]
         return found[:limit]
+
+    def unended(self) -> list[Entry]:
+        return list(self._unended())
 
     def children(self, task_id: str) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.task.spec.parent_id == task_id]
@@ -189,3 +195,9 @@ class MemoryBook(Book):
 
     def put_key(self, key: ApiKey) -> None:
         self._keys[key.id] = key
+
+    def drawn(self, account: str) -> Drawn | None:
+        return self._drawn.get(account)
+
+    def put_drawn(self, account: str, drawn: Drawn) -> None:
+        self._drawn[account] = drawn

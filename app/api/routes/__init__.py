@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from app.api.auth import KeyRequired
+from app.api.auth import Reading
 from app.api.routes import docs, events, files, health, process, search, tasks
 
 router = APIRouter()
 for part in (process, tasks, events, files, search):
-    router.include_router(part.router, dependencies=[KeyRequired])
+    router.include_router(part.router, dependencies=[Reading])
 for part in (health, docs):
     router.include_router(part.router)
 

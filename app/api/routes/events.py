@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.api.auth import TheCaller
 from app.api.openapi import refuses
-from app.api.service import ExistingTask, TheService
+from app.api.service import TheService
+from app.api.sight import ExistingTask
 from app.api.status import status_of
 from rowvec.model import Task
 
@@ -24,10 +26,10 @@ LOOK_EVERY_SECONDS = 0.5
     response_class=EventSourceResponse,
     responses=refuses(401, 404, 503),
 )
-async def events(task: ExistingTask, the: TheService) -> AsyncIterator[ServerSentEvent]:
+async def events(task: ExistingTask, the: TheService, caller: TheCaller) -> AsyncIterator[ServerSentEvent]:
     """A `progress` event with the status for every change, then `end` when the task has ended.
 
-    A stream that closes without `end` can be opened again at any time.
+    A stream that closes without `end` can be opened again at any time, as long as its key opens anything.
     """
     told = None
     while True:
@@ -37,7 +39,7 @@ async def events(task: ExistingTask, the: TheService) -> AsyncIterator[ServerSen
         if task.state.ended:
             yield await _event("end", task, the)
             return
-        if await the.stops_within(LOOK_EVERY_SECONDS):
+        if await the.stops_within(LOOK_EVERY_SECONDS) or not await the.keyring.still_opens(caller):
             return
         task = await the.machine.ledger.task(task.id)
 

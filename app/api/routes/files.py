@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from app.api.auth import TheCaller, Writing
 from app.api.limits import lift_limit
 from app.api.openapi import refuses
 from app.api.service import TheService
@@ -15,7 +16,8 @@ router = APIRouter(tags=["files"])
 
 _BODY = {
     "requestBody": {
-        "required": True,
+        # An empty file is one, and over HTTP it looks like no body at all.
+        "required": False,
         "content": {
             "text/csv": {"schema": {"type": "string", "format": "binary"}},
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
@@ -31,19 +33,20 @@ _BODY = {
 }
 
 
-@router.put("/api/v1/files", status_code=201, include_in_schema=False)
+@router.put("/api/v1/files", status_code=201, include_in_schema=False, dependencies=[Writing])
 @router.post(
     "/api/v1/files",
     operation_id="uploadFile",
     summary="Upload a table",
     status_code=201,
+    dependencies=[Writing],
     openapi_extra=_BODY,
     responses=refuses(401, 413, 415, 422, 503, 507),
 )
-async def upload(request: Request, the: TheService) -> UploadedFile:
+async def upload(request: Request, the: TheService, caller: TheCaller) -> UploadedFile:
     """Streamed to the file store as it arrives: `curl -T FILE`, `--data-binary @FILE` or `-F file=@FILE`."""
     lift_limit(request, the.settings.max_upload_bytes)
-    file_id = new_upload_id()
+    file_id = new_upload_id(caller.grants.tenant)
     file = incoming(request)
     await the.machine.disk.require(request.state.allowance.declared)
     parts = the.machine.disk.watched(file.parts)

@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from app.api.auth import KeyInProduction
+from app.api.auth import OperatorInProduction
 from app.api.metrics import exposition
 from app.api.openapi import refuses
 from app.api.service import Service, TheService
@@ -120,8 +120,8 @@ async def readyz(the: TheService) -> dict[str, str]:
     operation_id="metrics",
     summary="Counters for Prometheus, of this process",
     response_class=PlainTextResponse,
-    dependencies=[KeyInProduction],
-    responses=refuses(401),
+    dependencies=[OperatorInProduction],
+    responses=refuses(401, 403),
 )
 async def metrics(the: TheService) -> PlainTextResponse:
     text = exposition(the.tally, await _workers(the))

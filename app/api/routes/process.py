@@ -6,12 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
+from app.api.auth import TheCaller, Writing
 from app.api.models import ProcessRequest
 from app.api.openapi import refuses
 from app.api.presence import while_connected
 from app.api.service import Service, TheService
+from app.api.sight import bounded, within_the_day
 from app.api.status import seen_state
 from app.api.views import Accepted, EstimateView
+from app.callers import Caller
 from rowvec.estimate import Estimate, checked, estimate_of, needs_export
 from rowvec.intake import submit
 
@@ -38,18 +41,25 @@ _EXAMPLE = {
     operation_id="process",
     summary="Turn a table into vectors",
     status_code=202,
+    dependencies=[Writing],
     response_description="A new task; follow it under Location.",
     responses={
         202: {"content": {"application/json": {"example": _EXAMPLE}}},
         200: {"model": Accepted, "description": "An earlier task answers for this request."},
-        **refuses(400, 401, 403, 404, 409, 413, 422, 501, 503),
+        **refuses(400, 401, 403, 404, 409, 413, 422, 429, 501, 503),
     },
 )
 async def process(
-    body: ProcessRequest, the: TheService, response: Response, idempotency_key: IdempotencyKey = None
+    body: ProcessRequest,
+    the: TheService,
+    caller: TheCaller,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
     """Checks the request against the table's header, records the task and returns at once."""
-    submitted = await submit(the.machine, body.as_task(the.settings), idempotency_key)
+    await within_the_day(the, caller)
+    request = await bounded(the, caller, body.as_task(the.settings), body.data_source)
+    submitted = await submit(the.machine, request, idempotency_key, caller.grants.queued_rows)
     await the.doorbell.ring()
     task = submitted.task
     response.headers["Location"] = f"/api/v1/status/{task.id}"
@@ -68,20 +78,24 @@ async def process(
     "/api/v1/estimate",
     operation_id="estimate",
     summary="Rows, tokens, dollars and time, without spending any",
+    dependencies=[Writing],
     response_description="What the same body would come to; nothing was recorded or spent.",
     responses=refuses(400, 401, 403, 404, 409, 413, 422, 429, 501, 503, 507),
 )
-async def estimate_task(body: ProcessRequest, the: TheService, request: Request) -> EstimateView:
+async def estimate_task(
+    body: ProcessRequest, the: TheService, caller: TheCaller, request: Request
+) -> EstimateView:
     """Checks the request as `process` does, scans the table (up to 2 GiB of it) and looks at a sample of
     its rows. A Metabase question is exported for it, which takes as long as its query; a task exports it
     anew. A caller who hangs up stops it. A process scans one table at a time, and one question: who would
     wait for more than two seconds is told to come again (429)."""
-    return EstimateView.of(await while_connected(request, _estimated(body, the)))
+    return EstimateView.of(await while_connected(request, _estimated(body, the, caller)))
 
 
-async def _estimated(body: ProcessRequest, the: Service) -> Estimate:
+async def _estimated(body: ProcessRequest, the: Service, caller: Caller) -> Estimate:
     """What can be refused without a scan waits for nobody."""
-    spec = await checked(the.machine, body.as_task(the.settings))
+    wish = await bounded(the, caller, body.as_task(the.settings), body.data_source)
+    spec = await checked(the.machine, wish)
     turns = the.exports if needs_export(spec) else the.scans
     async with turns.taken():
         return await estimate_of(the.machine, spec)

@@ -8,10 +8,12 @@ from zlib import crc32
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from app.api.auth import Administering, TheCaller, Writing
 from app.api.exports import as_csv, as_jsonl
-from app.api.models import RetryRequest
+from app.api.models import ResumeRequest, RetryRequest
 from app.api.openapi import refuses
-from app.api.service import ExistingTask, Service, TheService
+from app.api.service import Service, TheService
+from app.api.sight import ExistingTask, seen_tasks
 from app.api.status import StatusView, status_of
 from app.api.views import ChunkList, GroupList, Removed, TaskList, VerificationView
 from rowvec import steer
@@ -44,10 +46,15 @@ async def _view(the: Service, task: Task) -> StatusView:
     responses={304: {"description": "Nothing has changed since that ETag."}, **_ABOUT_ONE},
 )
 async def status(
-    task: ExistingTask, the: TheService, response: Response, if_none_match: Annotated[str, Header()] = ""
+    task: ExistingTask,
+    the: TheService,
+    caller: TheCaller,
+    response: Response,
+    if_none_match: Annotated[str, Header()] = "",
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
-    children = await the.machine.ledger.children(task.id)
+    every = await the.machine.ledger.children(task.id)
+    children = [child for child in every if caller.sees(child.spec)]
     view = await status_of(the.machine.ledger, task, children)
     waits = crc32((view.waits_for or "").encode())
     version = "-".join(map(str, [task.version, waits, *(child.version for child in children)]))
@@ -67,17 +74,19 @@ async def status(
 )
 async def tasks(
     the: TheService,
+    caller: TheCaller,
     status: Seen | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(min_length=1, max_length=512)] = None,
 ) -> TaskList:
-    page = await the.machine.ledger.tasks(limit=limit, cursor=cursor, state=status)
+    page = await seen_tasks(the, caller, limit, cursor, status)
     return await TaskList.of(the.machine.ledger, page)
 
 
 @router.post(
     "/api/v1/tasks/{task_id}/cancel",
     operation_id="cancelTask",
+    dependencies=[Writing],
     summary="Stop for good; what has landed stays",
     responses=_STEERING,
 )
@@ -89,6 +98,7 @@ async def cancel(task: ExistingTask, the: TheService) -> StatusView:
 @router.post(
     "/api/v1/tasks/{task_id}/pause",
     operation_id="pauseTask",
+    dependencies=[Writing],
     summary="Hand out no more work until resumed",
     responses=_STEERING,
 )
@@ -99,11 +109,12 @@ async def pause(task: ExistingTask, the: TheService) -> StatusView:
 @router.post(
     "/api/v1/tasks/{task_id}/resume",
     operation_id="resumeTask",
+    dependencies=[Writing],
     summary="Go on where it stood",
-    responses=_STEERING,
+    responses={**_STEERING, **refuses(400, 413, 422)},
 )
-async def resume(task: ExistingTask, the: TheService) -> StatusView:
-    resumed = await steer.resume(the.machine, task.id)
+async def resume(task: ExistingTask, the: TheService, body: ResumeRequest | None = None) -> StatusView:
+    resumed = await steer.resume(the.machine, task.id, body.more_tokens if body else 0)
     await the.doorbell.ring()
     return await _view(the, resumed)
 
@@ -111,6 +122,7 @@ async def resume(task: ExistingTask, the: TheService) -> StatusView:
 @router.post(
     "/api/v1/tasks/{task_id}/retry",
     operation_id="retryTask",
+    dependencies=[Writing],
     summary="Try the failed chunks again, or send the rejected rows in again",
     response_description="The task, or the child that has its rejected rows already.",
     responses={
@@ -162,6 +174,7 @@ async def verify_task(task: ExistingTask, the: TheService) -> VerificationView:
 @router.delete(
     "/api/v1/tasks/{task_id}/vectors",
     operation_id="deleteVectors",
+    dependencies=[Administering],
     summary="Take an ended task's vectors out of the store",
     responses=_STEERING,
 )

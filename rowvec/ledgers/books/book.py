@@ -21,6 +21,14 @@ class Filling:
     dimension: int
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What an account has used in a period, which is known by its number."""
+
+    period: int
+    used: int
+
+
 class Book(ABC):
     """One transaction: all of it lands, or nothing.
 
@@ -74,8 +82,12 @@ class Book(ABC):
         """The newest task of that spec which has not ended."""
 
     @abstractmethod
-    def newest(self, limit: int, below: int | None, seen: str | None) -> list[Entry]:
-        """By falling order, only orders under `below`, only tasks callers see as `seen`."""
+    def newest(self, limit: int, below: int | None, seen: str | None, tenant: str | None) -> list[Entry]:
+        """By falling order, only orders under `below`, only tasks callers see as `seen`, only of `tenant`."""
+
+    @abstractmethod
+    def unended(self) -> list[Entry]:
+        """All tasks that have not ended."""
 
     @abstractmethod
     def children(self, task_id: str) -> list[Entry]:
@@ -179,3 +191,9 @@ class Book(ABC):
 
     @abstractmethod
     def put_key(self, key: ApiKey) -> None: ...
+
+    @abstractmethod
+    def drawn(self, account: str) -> Drawn | None: ...
+
+    @abstractmethod
+    def put_drawn(self, account: str, drawn: Drawn) -> None: ...

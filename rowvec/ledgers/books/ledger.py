@@ -9,9 +9,9 @@ from typing import TypeVar
 from zlib import crc32
 
 from rowvec.api_key import ApiKey
-from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey
+from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey, WrongState
 from rowvec.ledgers.base import Allowance, Ledger, Page, Submitted
-from rowvec.ledgers.books import lifecycle, roster, rules, work
+from rowvec.ledgers.books import lifecycle, queue, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
     Chunk,
@@ -46,19 +46,27 @@ class BookLedger(Ledger):
 
     # Tasks
 
-    async def submit(self, spec: TaskSpec, idempotency_key: str | None = None) -> Submitted:
-        return await self._write(lambda book: lifecycle.submit(book, spec, idempotency_key))
+    async def submit(
+        self, spec: TaskSpec, idempotency_key: str | None = None, most_queued: int | None = None
+    ) -> Submitted:
+        return await self._write(lambda book: lifecycle.submit(book, spec, idempotency_key, most_queued))
 
     async def task(self, task_id: str) -> Task:
         return await self._read(lambda book: book.entry(task_id).task)
 
-    async def tasks(self, limit: int = 50, cursor: str | None = None, state: str | None = None) -> Page:
+    async def tasks(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: str | None = None,
+        tenant: str | None = None,
+    ) -> Page:
         below = None if cursor is None else _order_of(cursor)
         if limit < 1:
             raise InvalidRequest(f"limit is {limit}; ask for at least 1 task.", "limit")
         if state is not None and state not in rules.SEEN:
             raise InvalidRequest(f"No task is ever '{state}'. Known: {', '.join(rules.SEEN)}.", "state")
-        entries = await self._read(lambda book: book.newest(limit + 1, below, state))
+        entries = await self._read(lambda book: book.newest(limit + 1, below, state, tenant))
         more = len(entries) > limit
         page = [entry.task for entry in entries[:limit]]
         return Page(page, _cursor_after(entries[limit - 1].order) if more else None)
@@ -198,6 +206,28 @@ class BookLedger(Ledger):
                 book.put_key(replace(key, revoked_at=book.now))
 
         await self._write(revoke)
+
+    async def rotate_key(self, key_id: str, successor: ApiKey, until: float) -> None:
+        def rotate(book: Book) -> None:
+            book.alone("keys")
+            key = book.key(key_id)
+            if key is None:
+                raise UnknownKey(f"There is no API key '{key_id}'.")
+            if not key.is_open(book.now) or book.key(successor.id) is not None:
+                raise WrongState(f"The API key '{key_id}' opens nothing any more. Make a new one.")
+            end = until if key.expires_at is None else min(until, key.expires_at)
+            book.put_key(successor)
+            book.put_key(replace(key, expires_at=end))
+
+        await self._write(rotate)
+
+    # What keys may use
+
+    async def draw(self, account: str, amount: int, most: int, every: float = 0.0) -> bool:
+        return await self._write(lambda book: queue.draw(book, queue.Draw(account, amount, most, every)))
+
+    async def drawn(self, account: str, every: float = 0.0) -> int:
+        return await self._read(lambda book: queue.used(book, account, every))
 
 
 def _cursor_after(order: int) -> str:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from rowvec.errors import IdempotencyConflict
 from rowvec.ledgers.base import Submitted
-from rowvec.ledgers.books import rules
+from rowvec.ledgers.books import queue, rules
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.flags import flagged
 from rowvec.ledgers.books.rules import Entry
@@ -15,13 +15,16 @@ from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskState, Totals
 from rowvec.spec import TaskSpec
 
 
-def submit(book: Book, spec: TaskSpec, key: str | None) -> Submitted:
+def submit(book: Book, spec: TaskSpec, key: str | None, most_queued: int | None) -> Submitted:
     fingerprint = rules.fingerprint(spec)
-    book.alone(f"submission {fingerprint if key is None else key}")
-    earlier = book.running(fingerprint) if key is None else book.by_key(key)
+    stored = None if key is None else rules.stored_key(spec, key)
+    book.alone(f"submission {fingerprint if stored is None else stored}")
+    earlier = book.running(fingerprint) if stored is None else book.by_key(stored)
     if earlier is None:
+        if most_queued is not None:
+            queue.enter(book, spec.account, most_queued)
         task = Task(id=str(uuid4()), spec=spec, state=TaskState.PENDING, created_at=book.now)
-        return Submitted(book.add(task, fingerprint, key).task, fresh=True)
+        return Submitted(book.add(task, fingerprint, stored).task, fresh=True)
     if earlier.fingerprint != fingerprint:
         raise IdempotencyConflict(
             f"The idempotency key '{key}' belongs to task {earlier.task.id}, which was another request. "

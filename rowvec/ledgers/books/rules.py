@@ -55,9 +55,19 @@ class Shelf:
 
 
 def fingerprint(spec: TaskSpec) -> str:
-    """Equal for equal specs, whatever the order of their mappings."""
-    canonical = json.dumps(json.loads(spec.to_json()), sort_keys=True)
-    return sha256(canonical.encode()).hexdigest()
+    """Equal for equal specs of one tenant, whatever the order of their mappings and whichever key pays."""
+    fields = json.loads(spec.to_json())
+    del fields["account"]
+    for name in ("tenant", "max_tokens"):
+        if not fields[name] and fields[name] != 0:
+            # As in specs of the time before there were tenants and budgets.
+            del fields[name]
+    return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def stored_key(spec: TaskSpec, key: str) -> str:
+    """An idempotency key as it is kept: each tenant has its own."""
+    return f"{spec.tenant}\x1f{key}" if spec.tenant else key
 
 
 def seen_as(task: Task) -> str:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
-from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
-from rowvec.ledgers.books.book import Book, Filling
 from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.ledgers.dynamodb import shelves
 from rowvec.ledgers.dynamodb.chunks import FAILED, READY, WAIT, failures
 from rowvec.ledgers.dynamodb.draft import ABSENT, Draft
 from rowvec.ledgers.dynamodb.keys import (
-    ANY_KEY,
-    KEYS,
-    NAMESPACES,
     ORDER,
     TASKS,
     WORKERS,
@@ -28,9 +23,11 @@ from rowvec.ledgers.dynamodb.keys import (
     once_key,
     ordinal,
     piece_of,
+    tenant_key,
 )
-from rowvec.ledgers.dynamodb.people import Enlisted, enlisted_of, key_item, key_of
+from rowvec.ledgers.dynamodb.people import Enlisted, enlisted_of
 from rowvec.ledgers.dynamodb.record import OUT, PLAN, SETTLE, Record, may_have_ended, resumed, retried
+from rowvec.ledgers.dynamodb.shelf import DynamoShelf
 from rowvec.ledgers.dynamodb.table import LAST, Item, Table, put
 from rowvec.ledgers.dynamodb.tasks import Lore, about_item
 from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
@@ -41,17 +38,14 @@ PIECES = 16
 _PAGE = 50
 
 
-class DynamoBook(Book):
+class DynamoBook(DynamoShelf):
     """Reads at once, writes when it is saved."""
 
     def __init__(self, table: Table, lore: Lore, now: float) -> None:
-        self.now = now
-        self._table = table
+        super().__init__(table, Draft(table, lore, now))
         self._lore = lore
-        self._draft = Draft(table, lore, now)
         self._pieces: dict[str, list[tuple[str, int | None]]] = {}
         self._due: dict[str, list[Chunk]] = {}
-        self._no_key_seen = False
 
     def fetch(self, task_id: str, number: int | None = None, worker: str | None = None) -> None:
         """Read at once what a write about that chunk is going to ask for."""
@@ -81,6 +75,8 @@ class DynamoBook(Book):
             self._draft.also(put(keyed(once_key(key), task=task.id), ABSENT))
         if task.spec.parent_id is not None:
             self._draft.also(put(keyed(child_key(task.spec.parent_id, entry.order), task=task.id)))
+        if task.spec.tenant:
+            self._draft.also(put(keyed(tenant_key(task.spec.tenant, entry.order), task=task.id)))
         return entry
 
     def put(self, before: Entry, after: Entry) -> None:
@@ -97,16 +93,25 @@ class DynamoBook(Book):
         same = self._draft.unended(fingerprint)
         return self.find(same[-1]) if same else None
 
-    def newest(self, limit: int, below: int | None, seen: str | None) -> list[Entry]:
+    def newest(self, limit: int, below: int | None, seen: str | None, tenant: str | None) -> list[Entry]:
         high = LAST if below is None else ordinal(below - 1)
-        if seen is None:
+        if tenant:
+            items = self._table.query(tenant_key(tenant, 0)[0], high=high, newest=True, page=limit)
+        elif seen is None:
             items = self._table.query(TASKS, high=high, newest=True, page=limit)
         else:
             items = self._table.query(
                 TASKS, f"{seen}#", f"{seen}#{high}", "by_state", newest=True, page=limit
             )
         entries = (record.entry for record in self._each(items, limit))
-        return list(islice((e for e in entries if seen in (None, rules.seen_as(e.task))), limit))
+        wanted = (e for e in entries if seen in (None, rules.seen_as(e.task)))
+        return list(islice((e for e in wanted if tenant in (None, e.task.spec.tenant)), limit))
+
+    def unended(self) -> list[Entry]:
+        states = [
+            self._table.query(TASKS, f"{seen}#", f"{seen}#{LAST}", "by_state") for seen in rules.UNENDED
+        ]
+        return [r.entry for r in self._each(chain.from_iterable(states)) if not r.entry.task.state.ended]
 
     def children(self, task_id: str) -> list[Entry]:
         items = self._table.query(f"task#{task_id}", "child#", f"child#{LAST}")
@@ -268,30 +273,3 @@ class DynamoBook(Book):
             items = self._table.query(f"worker#{worker}", page=PIECES + 1)
             self._pieces[worker] = [piece_of(item["sk"]) for item in islice(items, PIECES + 1)]
         return self._pieces[worker]
-
-    # Namespaces and keys
-
-    def filling(self, namespace: str) -> Filling | None:
-        item = self._draft.item((NAMESPACES, namespace))
-        return None if item is None else Filling(item["model"], item["dimension"])
-
-    def fill(self, namespace: str, filling: Filling) -> None:
-        item = keyed((NAMESPACES, namespace), model=filling.model, dimension=filling.dimension)
-        self._draft.also(put(item, ABSENT))
-
-    def key(self, key_id: str) -> ApiKey | None:
-        item = self._draft.item((KEYS, key_id))
-        return None if item is None else key_of(item)
-
-    def keys(self) -> list[ApiKey]:
-        keys = [key_of(item) for item in self._table.query(KEYS)]
-        self._no_key_seen = not keys
-        return sorted(keys, key=lambda key: (key.created_at, key.id))
-
-    def put_key(self, key: ApiKey) -> None:
-        """A new key leaves a trace, so that of several which saw none only one is the first."""
-        if self.key(key.id) is not None:
-            self._draft.also(put(key_item(key)))
-            return
-        trace = put(keyed(ANY_KEY), ABSENT) if self._no_key_seen else put(keyed(ANY_KEY))
-        self._draft.also(put(key_item(key), ABSENT), trace)

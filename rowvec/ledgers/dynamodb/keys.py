@@ -10,7 +10,8 @@ same#print     unended               the tasks of that spec which have not ended
 once#hash      once                  the task of an idempotency key
 workers        id                    each worker
 worker#ID      task#… or chunk#…     each piece of work that it holds
-namespaces, keys                     by name, by id
+tenant#NAME    order                 each task of that tenant
+namespaces, keys, accounts           by name, by id
 meta           order, keys           the last order given out; that there has been a key
 """
 
@@ -24,7 +25,7 @@ from rowvec.ledgers.dynamodb.record import COUNTS
 from rowvec.ledgers.dynamodb.table import Item, Key
 from rowvec.model import Counts
 
-TASKS, WORKERS, NAMESPACES, KEYS = "tasks", "workers", "namespaces", "keys"
+TASKS, WORKERS, NAMESPACES, KEYS, ACCOUNTS = "tasks", "workers", "namespaces", "keys", "accounts"
 ORDER: Key = ("meta", "order")
 ANY_KEY: Key = ("meta", "keys")
 
@@ -57,6 +58,10 @@ def chunk_key(task_id: str, number: int) -> Key:
 
 def child_key(parent_id: str, order: int) -> Key:
     return f"task#{parent_id}", f"child#{ordinal(order)}"
+
+
+def tenant_key(tenant: str, order: int) -> Key:
+    return f"tenant#{tenant}", ordinal(order)
 
 
 def same_key(fingerprint: str) -> Key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
-from rowvec.api_key import ApiKey
+from rowvec.api_key import ApiKey, Grants
 from rowvec.ledgers.dynamodb.keys import KEYS, WORKERS, keyed
 from rowvec.ledgers.dynamodb.table import Item
 from rowvec.model import WorkerInfo
@@ -36,16 +36,12 @@ def enlisted_of(item: Item) -> Enlisted:
 
 
 def key_item(key: ApiKey) -> Item:
-    values = asdict(key)
+    values = {f.name: getattr(key, f.name) for f in fields(ApiKey)} | {"grants": key.grants.to_json()}
     return keyed((KEYS, values.pop("id")), **values)
 
 
 def key_of(item: Item) -> ApiKey:
-    revoked = item.get("revoked_at")
-    return ApiKey(
-        item["sk"],
-        item["sha256"],
-        item["name"],
-        float(item["created_at"]),
-        None if revoked is None else float(revoked),
-    )
+    times = ("created_at", "revoked_at", "expires_at")
+    known = {name: float(item[name]) for name in times if name in item}
+    grants = Grants.from_json(item.get("grants", "{}"))
+    return ApiKey(item["sk"], item["sha256"], item["name"], **known, grants=grants)

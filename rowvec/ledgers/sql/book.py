@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Table,
     bindparam,
     delete,
     exists,
@@ -19,21 +18,16 @@ from sqlalchemy import (
     update,
 )
 
-from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
-from rowvec.ledgers.books.book import Book, Filling
 from rowvec.ledgers.books.rules import Entry, Shelf
+from rowvec.ledgers.sql.shelf import SqlShelf
 from rowvec.ledgers.sql.tables import (
-    api_keys,
     chunk_of,
     chunk_row,
     chunks,
     entry_of,
     entry_row,
-    key_of,
-    key_row,
-    namespaces,
     plan_row,
     tasks,
     worker_of,
@@ -57,10 +51,9 @@ _OPEN, _CLOSED = {"key_share": True}, {"key_share": False}
 """How a task is held: with `_OPEN` others may still claim its chunks."""
 
 
-class SqlBook(Book):
+class SqlBook(SqlShelf):
     def __init__(self, connection: Connection, now: float, writes: bool) -> None:
-        self.now = now
-        self._connection = connection
+        super().__init__(connection, now)
         self._writes = writes
 
     def ping(self) -> None:
@@ -79,6 +72,7 @@ class SqlBook(Book):
             "id": task.id,
             "spec": task.spec.to_json(),
             "parent_id": task.spec.parent_id,
+            "tenant": task.spec.tenant,
             "fingerprint": fingerprint,
             "idempotency_key": key,
             **entry_row(entry),
@@ -100,13 +94,18 @@ class SqlBook(Book):
     def running(self, fingerprint: str) -> Entry | None:
         return self._first_entry(tasks.c.fingerprint == fingerprint, tasks.c.seen.in_(rules.UNENDED))
 
-    def newest(self, limit: int, below: int | None, seen: str | None) -> list[Entry]:
+    def newest(self, limit: int, below: int | None, seen: str | None, tenant: str | None) -> list[Entry]:
         wanted = []
         if below is not None:
             wanted.append(tasks.c.position < below)
         if seen is not None:
             wanted.append(tasks.c.seen == seen)
+        if tenant is not None:
+            wanted.append(tasks.c.tenant == tenant)
         return self._entries(*wanted, order=tasks.c.position.desc(), limit=limit)
+
+    def unended(self) -> list[Entry]:
+        return self._entries(tasks.c.seen.in_(rules.UNENDED))
 
     def children(self, task_id: str) -> list[Entry]:
         return self._entries(tasks.c.parent_id == task_id)
@@ -257,35 +256,6 @@ class SqlBook(Book):
 
     def drop_worker(self, worker: str) -> None:
         self._connection.execute(delete(workers).where(workers.c.id == worker))
-
-    # Namespaces and keys
-
-    def filling(self, namespace: str) -> Filling | None:
-        query = select(namespaces).where(namespaces.c.name == namespace)
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else Filling(row["model"], row["dimension"])
-
-    def fill(self, namespace: str, filling: Filling) -> None:
-        row = {"name": namespace, "model": filling.model, "dimension": filling.dimension}
-        self._connection.execute(insert(namespaces).values(row))
-
-    def key(self, key_id: str) -> ApiKey | None:
-        query = select(api_keys).where(api_keys.c.id == key_id)
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else key_of(row)
-
-    def keys(self) -> list[ApiKey]:
-        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
-        return [key_of(row) for row in self._connection.execute(query).mappings()]
-
-    def put_key(self, key: ApiKey) -> None:
-        self._replace(api_keys, key_row(key))
-
-    def _replace(self, table: Table, row: Mapping[str, Any]) -> None:
-        """Update the row of that id, or insert it: portable, and no race within a write."""
-        done = self._connection.execute(update(table).where(table.c.id == row["id"]).values(row))
-        if done.rowcount == 0:
-            self._connection.execute(insert(table).values(row))
 
 
 def _is(state: ChunkState) -> ColumnElement[bool]:

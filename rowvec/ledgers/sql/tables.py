@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-from rowvec.api_key import ApiKey
+from rowvec.api_key import ApiKey, Grants
 from rowvec.ledgers.books.rules import Entry, seen_as
 from rowvec.model import (
     Chunk,
@@ -76,6 +76,7 @@ tasks = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("spec", Text, nullable=False),
     Column("parent_id", String(36)),
+    Column("tenant", String(64), nullable=False, default="", server_default=""),
     Column("state", String(16), nullable=False),
     Column("hold", String(16), nullable=False),
     Column("seen", String(16), nullable=False),
@@ -94,6 +95,7 @@ tasks = Table(
     Index("tasks_by_seen", "seen", "position"),
     Index("tasks_by_fingerprint", "fingerprint"),
     Index("tasks_by_parent", "parent_id"),
+    Index("tasks_by_tenant", "tenant", "position"),
     _held_index("tasks_by_worker"),
     sqlite_autoincrement=True,
 )
@@ -145,8 +147,17 @@ api_keys = Table(
     Column("name", Text, nullable=False),
     _time("created_at", nullable=False),
     _time("revoked_at"),
+    _time("expires_at"),
+    Column("grants", Text, nullable=False, server_default="{}"),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("period", _BIG, nullable=False),
+    Column("used", _BIG, nullable=False),
+)
 
 shape = Table("ledger_shape", metadata, Column("version_num", String(32), primary_key=True))
 """Which of `migrations/versions` the tables have; alembic's own table, under a name of ours."""
@@ -241,8 +252,8 @@ def worker_of(row: RowMapping) -> WorkerInfo:
 
 
 def key_row(key: ApiKey) -> dict[str, Any]:
-    return dict(zip((f.name for f in fields(ApiKey)), astuple(key), strict=True))
+    return {f.name: getattr(key, f.name) for f in fields(ApiKey)} | {"grants": key.grants.to_json()}
 
 
 def key_of(row: RowMapping) -> ApiKey:
-    return ApiKey(**row)
+    return ApiKey(**dict(row) | {"grants": Grants.from_json(row["grants"])})

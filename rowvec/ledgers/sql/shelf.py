@@ -1,0 +1,53 @@
+"""What a SQL ledger keeps beside tasks: namespaces, API keys, and what accounts have used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from rowvec.api_key import ApiKey
+from rowvec.ledgers.books.book import Book, Drawn, Filling
+from rowvec.ledgers.sql.tables import accounts, api_keys, key_of, key_row, namespaces
+
+
+class SqlShelf(Book):
+    def __init__(self, connection: Connection, now: float) -> None:
+        self.now = now
+        self._connection = connection
+
+    def filling(self, namespace: str) -> Filling | None:
+        query = select(namespaces).where(namespaces.c.name == namespace)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else Filling(row["model"], row["dimension"])
+
+    def fill(self, namespace: str, filling: Filling) -> None:
+        row = {"name": namespace, "model": filling.model, "dimension": filling.dimension}
+        self._connection.execute(insert(namespaces).values(row))
+
+    def key(self, key_id: str) -> ApiKey | None:
+        query = select(api_keys).where(api_keys.c.id == key_id)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else key_of(row)
+
+    def keys(self) -> list[ApiKey]:
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+        return [key_of(row) for row in self._connection.execute(query).mappings()]
+
+    def put_key(self, key: ApiKey) -> None:
+        self._replace(api_keys, key_row(key))
+
+    def drawn(self, account: str) -> Drawn | None:
+        query = select(accounts).where(accounts.c.id == account)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else Drawn(row["period"], row["used"])
+
+    def put_drawn(self, account: str, drawn: Drawn) -> None:
+        self._replace(accounts, {"id": account, "period": drawn.period, "used": drawn.used})
+
+    def _replace(self, table: Table, row: Mapping[str, Any]) -> None:
+        """Update the row of that id, or insert it: portable, and no race within a write."""
+        done = self._connection.execute(update(table).where(table.c.id == row["id"]).values(row))
+        if done.rowcount == 0:
+            self._connection.execute(insert(table).values(row))
