@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +17,10 @@ import httpx2
 import pytest
 
 from rowvec import redaction
+from rowvec.errors import InputRefused
+from rowvec.rejected import rejections
 from tests.acceptance.service import PASSED_ON, ROOT, Service
+from tests.worker_kit import Workshop
 
 CANARIES = {
     "API_KEYS": "Zq3kT9vB2mXw7RfLh5NcYd8PsJ4gUa6E",
@@ -156,6 +160,20 @@ def test_a_provider_that_repeats_a_key_is_heard(service: Service) -> None:
     """What the parrot says does come this far, without the key: the test above looks at the right places."""
     everything = b"".join(data for _, data in kept(service))
     assert redaction.INSTEAD.encode() in everything
+
+
+@pytest.mark.anyio
+async def test_the_reason_of_a_rejected_row_has_no_key(tmp_path: Path) -> None:
+    """Where a provider refuses a row and repeats a key in its reason; the row itself stays as it is."""
+    canary = CANARIES["OPENAI_API_KEY"]
+    shop = Workshop(tmp_path)
+    shop.machine = replace(shop.machine, redact=redaction.Redactor([canary]))
+    shop.write(["a lamp", f"poison and {canary}"])
+    shop.embedder.ailing = {"poison": InputRefused(f"no text for {canary}")}
+    task = await shop.end_of(await shop.submit())
+    (row,) = [row async for row in rejections(shop.machine, task.id)]
+    assert row.reason == f"no text for {redaction.INSTEAD}"
+    assert canary in row.content
 
 
 def test_what_is_configured_is_told_without_passwords(parrot: str, tmp_path: Path) -> None:

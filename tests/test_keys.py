@@ -9,6 +9,7 @@ import json
 import random
 import secrets
 import string
+import zlib
 
 import pytest
 
@@ -123,11 +124,13 @@ async def test_keys_of_the_settings_and_of_the_ledger_open_the_door() -> None:
 async def test_the_right_id_with_another_secret_opens_nothing() -> None:
     """The id alone only finds the record: the whole key's hash must match."""
     ledger = new_ledger()
-    stored, key = make_key("mine", 0.0)
+    stored, _ = make_key("mine", 0.0)
     await ledger.add_key(stored)
     _, forged = make_key("forged", 0.0)
-    _, _, _, secret, _ = forged.split("_")
-    assert await Keyring(ledger).caller(key.replace(key.split("_")[3], secret)) is None
+    body = f"vdb_live_{stored.id}_{forged.split('_')[3]}"
+    whole = f"{body}_{zlib.crc32(body.encode()):08x}"
+    assert not mistyped(whole)
+    assert await Keyring(ledger).caller(whole) is None
 
 
 async def test_a_revoked_key_stops_working() -> None:

@@ -129,7 +129,14 @@ async def on_http(request: Request, raised: Exception) -> Response:
     detail = error.detail
     if error.status_code in (404, 405) and not isinstance(error, DoorRefusal):
         detail = f"{request.method} {request.url.path[:200]}: {DOOR_CODES[code][1]}."
-    return problem(request, error.status_code, code, detail, headers=error.headers)
+    headers = _all_methods(request, error.headers) if error.status_code == 405 else error.headers
+    return problem(request, error.status_code, code, detail, headers=headers)
+
+
+def _all_methods(request: Request, headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """The framework names the methods of the first route of a path only."""
+    methods = request.app.openapi()["paths"].get(request.url.path)
+    return {"Allow": ", ".join(sorted(map(str.upper, methods)))} if methods else headers
 
 
 async def on_validation(request: Request, raised: Exception) -> Response:

@@ -33,7 +33,15 @@ _BODY = {
 }
 
 
-@router.put("/api/v1/files", status_code=201, include_in_schema=False, dependencies=[Writing])
+@router.put(
+    "/api/v1/files",
+    operation_id="putFile",
+    summary="Upload a table, as `curl -T` does",
+    status_code=201,
+    dependencies=[Writing],
+    openapi_extra=_BODY,
+    responses=refuses(401, 413, 415, 422, 503, 507),
+)
 @router.post(
     "/api/v1/files",
     operation_id="uploadFile",
