@@ -18,7 +18,7 @@ from tests.simulation.run import run
 ROOT = Path(__file__).parent.parent
 STOPS = Rates(steps_to_stop=40)
 """Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
-TELLING = ((1, None), (3, None), (9, None), (6, STOPS))
+TELLING = ((1, None), (3, None), (9, None), (14, STOPS))
 """Few seeds that catch every broken machine."""
 
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from rowvec import landing, lease, reader, settle, worker
 from rowvec.fields import lines_of
-from rowvec.lease import Lease
+from rowvec.lease import Lease, SharedCheck
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry
 from rowvec.model import Chunk, Counts
@@ -96,10 +96,10 @@ def no_settling() -> Iterator[None]:
 def no_lease_check() -> Iterator[None]:
     """A worker writes into the store although its chunk is another's by now."""
 
-    async def check(self: Lease) -> float:
+    async def check(self: Lease | SharedCheck) -> float:
         return 60.0
 
-    with patch.object(lease.Lease, "check", check):
+    with patch.object(lease.Lease, "check", check), patch.object(lease.SharedCheck, "check", check):
         yield
 
 

@@ -22,7 +22,7 @@ class Law:
         self._seen: dict[tuple[str, int], Chunk] = {}
 
     def check(self, book: Book) -> None:
-        for entry in book.newest(100, None, None):
+        for entry in book.newest(100, None, None, None):
             task = entry.task
             chunks = book.chunks(task.id, 10_000, -1, None)
             found = [*self._changed(chunks)]

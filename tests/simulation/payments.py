@@ -20,7 +20,7 @@ class Payments:
 
     def see(self, book: Book) -> None:
         """Who holds what, after a write."""
-        for entry in book.newest(100, None, None):
+        for entry in book.newest(100, None, None, None):
             task = entry.task
             if task.worker and task.state is TaskState.SETTLING:
                 self._settling[task.id].add(task.fence)
