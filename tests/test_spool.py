@@ -142,10 +142,15 @@ async def test_a_source_that_changed_before_its_copy_was_made_fails_the_task(she
     await assert_fails(shelf, task_id, "has changed since it was submitted")
 
 
+def packed(data: bytes) -> bytes:
+    """The same bytes at any time: they are in the names of tests."""
+    return gzip.compress(data, mtime=0)
+
+
 HEADS = [
-    (gzip.compress(b"id,text\n")[:-9], None, SourceDamaged, "Truncated"),
-    (gzip.compress(gzip.compress(b"id,text\n")), None, SourceDamaged, "begins like gzip"),
-    (gzip.compress(b"id,id\n"), None, SourceDamaged, "more than once"),
+    (packed(b"id,text\n")[:-9], None, SourceDamaged, "Truncated"),
+    (packed(packed(b"id,text\n")), None, SourceDamaged, "begins like gzip"),
+    (packed(b"id,id\n"), None, SourceDamaged, "more than once"),
     ("id,text\n".encode("utf-16")[:-1], None, SourceDamaged, "Byte 16 of the source is not utf-16"),
     ("id,text\n".encode("utf-16-le"), None, SourceDamaged, "utf-16-le or utf-16-be"),
     ("id,größe\n".encode("latin-1"), None, SourceDamaged, "its `encoding`"),
