@@ -37,7 +37,8 @@ class Account:
         own_before, mine_before, busy_before, at_before = self._before
         each = [round(now - before, 2) for now, before in zip(own, own_before, strict=True)]
         others = busy - busy_before - sum(each) - (mine - mine_before)
-        return each, round(max(0.0, others) / (os.cpu_count() or 1) / (at - at_before), 3)
+        share = others / (os.cpu_count() or 1) / (at - at_before)
+        return each, round(min(1.0, max(0.0, share)), 3)  # ticks are coarse: a moment may count as more
 
     def _now(self) -> tuple[list[float], float, float, float]:
         own = [cpu_seconds(process) for process in self._processes]
