@@ -24,6 +24,8 @@ WORDS = 120
 
 REQUESTS_PER_SECOND = 20.0
 TOKENS_PER_MINUTE = 5e6
+RATE = TOKENS_PER_MINUTE / 60
+"""Tokens a second."""
 FREE_SECONDS = 4.0
 """Of tokens, which a bucket that was full at the start gives beside what comes in."""
 
@@ -36,6 +38,12 @@ _CAPACITY_SECONDS = 4.0
 _ASKED_AT_ONCE = 8
 _LOOK_EVERY_SECONDS = 1.0
 WINDOW_SECONDS = 5.0
+
+
+def share_used(tokens: int, seconds: float, free: float) -> float:
+    """Ideal time / measured time, of the budget of tokens. `free` are the seconds of it that a full bucket
+    gave for nothing."""
+    return (tokens / RATE - free) / seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,7 @@ class Use:
     @property
     def share(self) -> float:
         """Ideal time / measured time. The budget of requests would do for many times as many."""
-        rate = TOKENS_PER_MINUTE / 60
-        return (self.tokens / rate - FREE_SECONDS) / self.seconds
+        return share_used(self.tokens, self.seconds, FREE_SECONDS)
 
     @property
     def refused_percent(self) -> float:
@@ -174,7 +181,7 @@ def _row(count: str, use: Use) -> list[str]:
         *(count, f"{use.rows:,}", number(use.seconds), f"{use.share:.3f}", f"{use.requests:,}"),
         *(f"{use.refused:,}", f"{use.landed:,}", f"{use.paid_twice:,}"),
         *(number(1e6 * use.worker_cpu / use.rows), f"{use.others:.0%}"),
-        number(use.capacity / (TOKENS_PER_MINUTE / 60)),
+        number(use.capacity / RATE),
     ]
 
 
@@ -196,7 +203,7 @@ def over_time(billed: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     for at, tokens in billed:
         since, before = max(pair for pair in billed if pair[0] <= max(0.0, at - WINDOW_SECONDS))
         if at > since:
-            points.append((at, 100 * (tokens - before) / (at - since) / (TOKENS_PER_MINUTE / 60)))
+            points.append((at, 100 * (tokens - before) / (at - since) / RATE))
     return points
 
 

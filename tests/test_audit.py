@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
+from tests.servers.answering import answering
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,10 +36,8 @@ class Advisories(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Advisories)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1/querybatch"
-    server.shutdown()
+    with answering(Advisories) as address:
+        yield f"{address}/v1/querybatch"
 
 
 def audit(service: str) -> subprocess.CompletedProcess[str]:

@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from rowvec import redaction
 from rowvec.errors import InputRefused
 from rowvec.rejected import rejections
 from tests.acceptance.service import PASSED_ON, ROOT, Service
+from tests.servers.answering import answering
 from tests.worker_kit import Workshop
 
 CANARIES = {
@@ -63,10 +63,8 @@ class Parrot(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def parrot() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Parrot)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
+    with answering(Parrot) as address:
+        yield address
 
 
 def providers(parrot: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from benchmarks.budget import (
     TOKENS_PER_MINUTE,
     WINDOW_SECONDS,
     over_time,
+    share_used,
 )
 from benchmarks.findings import Findings, Goal, Plot, Table, at_least, at_most, number
 from benchmarks.peers.attempt import follow
@@ -25,7 +26,6 @@ PEER_SECONDS = 60.0
 """So long a peer is followed; ours does its whole table."""
 
 LEAST_PEER_ROWS = 10_000
-RATE = TOKENS_PER_MINUTE / 60
 _LOOK_EVERY_SECONDS = 1.0
 
 
@@ -49,7 +49,7 @@ class Used:
 
     @property
     def share(self) -> float:
-        return (self.tokens / RATE - self.free) / self.seconds
+        return share_used(self.tokens, self.seconds, self.free)
 
 
 @dataclass(slots=True)
