@@ -115,6 +115,7 @@ for_tests() {
 if for_tests; then
     command -v curl >/dev/null 2>&1 || need_package curl curl
     have_postgres || need_package postgresql "a PostgreSQL server"
+    command -v chromium >/dev/null 2>&1 || need_package chromium "the browser Chromium"
 fi
 venv_is_sound || make_venv
 if ! is_current "$requirements"; then

