@@ -233,7 +233,8 @@ def _outcome(task: Task) -> str | None:
     if task.state is TaskState.CANCELLED:
         return f"cancelled; {_rows(counts.upserted)} landed before"
     if task.state is TaskState.FAILED:
-        return f"{_rows(task.unprocessed)} not processed"
+        missed = task.unprocessed or not task.planned
+        return f"{_rows(task.unprocessed)} not processed" if missed else "all rows processed; settling failed"
     if task.state is not TaskState.COMPLETED:
         return None
     if not task.rows_planned:
