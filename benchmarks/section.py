@@ -16,6 +16,7 @@ R = TypeVar("R")
 class Sizes:
     """What is asked for on the command line: rows of tasks, GB of files, tasks in the ledger; processes that
     share a budget, and the rows of the task that they do; rows of the task that nothing holds back; the
+    clients at once, for how many seconds, of which forms;
     forms of ours and the peers that are set beside each other, in so many rounds, and the rows of ours there
     without latency and at a kill."""
 
@@ -30,6 +31,9 @@ class Sizes:
     rounds: int = 2
     peer_rows: int = 100_000
     killed_rows: int = 20_000
+    clients: int = 200
+    client_seconds: float = 120.0
+    client_forms: Sequence[str] = ("embedded", "production")
 
 
 @dataclass(frozen=True, slots=True)
