@@ -24,7 +24,7 @@ STATUS_MS = 200.0
 SERVERS = 4
 GUNICORN = (
     *(sys.executable, "-m", "gunicorn", "app.main:app", "-w", str(SERVERS)),
-    *("-k", "uvicorn.workers.UvicornWorker", "--bind", "127.0.0.1:{port}"),
+    *("-k", "uvicorn.workers.UvicornWorker", "--bind", "127.0.0.1:{port}", "--keep-alive", "75"),
 )
 FORMS = {"embedded": "SQLite, the embedded worker", "production": "gunicorn, PostgreSQL, Redis, Celery"}
 
@@ -86,7 +86,7 @@ def _production(folder: Path) -> Iterator[Running]:
 def _crowded(running: Running, sizes: Sizes) -> Crowd:
     """What was not as it must be is told as it is seen, and counted."""
     account, own = Account(*running.servers, *running.workers), cpu_seconds(os.getpid())
-    outcome = asyncio.run(crowd(running.api.url, running.api.key, sizes.clients, sizes.client_seconds))
+    outcome = asyncio.run(crowd(running.api.port, running.api.key, sizes.clients, sizes.client_seconds))
     each, others = account.spent()
     for complaint in (*outcome.seen.strange[:5], *outcome.lost[:5]):
         print(complaint, file=sys.stderr)
@@ -131,8 +131,9 @@ def _summary(readings: Mapping[str, Crowd]) -> Table:
         columns,
         [[f"{form}: {FORMS[form]}", *_figures(reading)] for form, reading in readings.items()],
         "Each client uploads a table of 20 rows once; then it submits it, asks for the status until it has "
-        "ended, looks at chunks and rejected rows, searches, lists tasks, and begins anew. It cancels one task "
-        "in ten and sends one submission in ten twice. The clients are one process on the same cores.",
+        "ended, looks at chunks and rejected rows, searches, lists tasks, and begins anew. It cancels one "
+        "task in ten and sends one submission in ten twice. A call without an answer counts as 5xx. The "
+        "clients are one process on the same cores.",
     )
 
 

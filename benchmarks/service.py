@@ -38,8 +38,8 @@ class Api:
     environment: Mapping[str, str]
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.environment['PORT']}"
+    def port(self) -> int:
+        return int(self.environment["PORT"])
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 
 from rowvec.analysis import Analysis, analysed
 from rowvec.ledgers.base import Ledger
-from rowvec.model import Hold, Task, TaskState, utc
+from rowvec.model import Hold, Task, TaskState, WorkerInfo, utc
 
 
 def _zulu(moment: datetime) -> str:
@@ -188,17 +188,24 @@ class StatusView(BaseModel):
         )
 
 
-async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None = None) -> StatusView:
-    """The task as callers see it now."""
-    waits_for = None if task.state.ended else await _waits_for(ledger, task.id)
+async def status_of(
+    ledger: Ledger,
+    task: Task,
+    children: Sequence[Task] | None = None,
+    workers: Sequence[WorkerInfo] | None = None,
+) -> StatusView:
+    """The task as callers see it now. The ledger is asked for the workers where they are not given."""
+    if workers is None:
+        workers = [] if task.state.ended else await ledger.workers()
+    waits_for = _waits_for(task, workers)
     return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
 
 
-async def _waits_for(ledger: Ledger, task_id: str) -> str | None:
+def _waits_for(task: Task, workers: Sequence[WorkerInfo]) -> str | None:
     """What the workers that are alive wait for with it, one sentence a part."""
-    said = {
-        worker.waits[task_id] for worker in await ledger.workers() if worker.alive and task_id in worker.waits
-    }
+    if task.state.ended:
+        return None
+    said = {worker.waits[task.id] for worker in workers if worker.alive and task.id in worker.waits}
     return " ".join(sorted(said)) or None
 
 

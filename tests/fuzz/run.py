@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.http_service import ROOT, serve, uvicorn
 
 SEED = 20_260_101
+ALL = "examples,coverage,fuzzing,stateful"
+"""Of schemathesis. The first two go through the description, and take a minute whatever is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Report:
     said: str
 
 
-def fuzz(folder: Path, environment: str, examples: int, seed: int = SEED) -> Report:
+def fuzz(folder: Path, environment: str, examples: int, seed: int = SEED, phases: str = ALL) -> Report:
     """Serve in `folder` under that ENVIRONMENT, and ask so many examples of each route and chain.
 
     What schemathesis leaves out is in `schemathesis.toml`.
@@ -32,14 +34,15 @@ def fuzz(folder: Path, environment: str, examples: int, seed: int = SEED) -> Rep
     if environment:
         settings["ENVIRONMENT"] = environment
     with serve(uvicorn(), folder, **settings) as service:
-        return _asked(service.url, key, folder, examples, seed)
+        return _asked(service.url, key, folder, examples, seed, phases)
 
 
-def _asked(url: str, key: str, folder: Path, examples: int, seed: int) -> Report:
+def _asked(url: str, key: str, folder: Path, examples: int, seed: int, phases: str) -> Report:
     options: Mapping[str, str] = {
         "--header": f"X-API-Key: {key}",
         "--max-examples": str(examples),
         "--seed": str(seed),
+        "--phases": phases,
         "--generation-database": "none",
         "--request-timeout": "60",
     }

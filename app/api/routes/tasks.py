@@ -55,9 +55,9 @@ async def status(
     if_none_match: Annotated[str, Header()] = "",
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
-    every = await the.machine.ledger.children(task.id)
-    children = [child for child in every if caller.sees(child.spec)]
-    view = await status_of(the.machine.ledger, task, children)
+    around = await the.machine.ledger.around(task.id)
+    children = [child for child in around.children if caller.sees(child.spec)]
+    view = await status_of(the.machine.ledger, task, children, around.workers)
     waits = crc32((view.waits_for or "").encode())
     version = "-".join(map(str, [task.version, waits, *(child.version for child in children)]))
     headers = {"ETag": f'W/"{version}"', "Cache-Control": "private, no-cache"}

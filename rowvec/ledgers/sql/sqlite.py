@@ -30,6 +30,7 @@ class Sqlite(Database):
 
     writers = 1
     readers = 3
+    clock_is_here = True
 
     def __init__(self, url: str, busy_seconds: float, clock: Callable[[], float] | None) -> None:
         self._path = path_of(url)
