@@ -128,7 +128,7 @@ async def preview_task(
     rows: Annotated[int, Query(ge=1, le=50)] = ROWS,
 ) -> PreviewView:
     """Checks the request as `process` does and describes its first rows as a worker would. A Metabase
-    question is exported until its first rows are there; a process does that for one caller at a time (429)."""
+    question is exported until its first rows are there; a process does that for one caller at a time."""
     return PreviewView.of(await while_connected(request, previewed(body, the, caller, rows)))
 
 
