@@ -62,7 +62,7 @@ async def choose(
 async def upload(request: Request, the: TheService, caller: SubmittingVisitor) -> Response:
     """A form with the token before its file, streamed; scripts are told where to go on."""
     file = incoming(request)
-    file.parts = _of_this_session(request, file)
+    file.parts = _of_this_session(request, file, file.parts)
     sent = await received(request, the, caller, file)
     parent = file.fields.get("parent_id", b"").decode("utf-8", "replace")
     to = _address(data_source="upload", file_id=sent.file_id, name=sent.name, parent_id=parent)
@@ -71,9 +71,11 @@ async def upload(request: Request, the: TheService, caller: SubmittingVisitor) -
     return RedirectResponse(to, 303)
 
 
-async def _of_this_session(request: Request, file: Incoming) -> AsyncIterator[bytes]:
+async def _of_this_session(
+    request: Request, file: Incoming, parts: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
     """The file, nothing of it before the token was seen."""
-    parts, is_checked = file.parts, False
+    is_checked = False
     async for part in parts:
         if not is_checked:
             _check(request, file)
@@ -124,7 +126,9 @@ async def changed(request: Request, the: TheService, caller: SubmittingVisitor) 
     """The preview for other options: a piece of the page where htmx asks, else the page."""
     preview, wish = await look(request, the, caller, Wish(await request.form()))
     if request.headers.get("HX-Request") == "true":
-        return page(request, "_preview_told.html", **_seen(wish, preview), fields=ERROR_FIELDS)
+        status = 422 if wish.errors else 200
+        told = _seen(wish, preview)
+        return page(request, "_preview_told.html", status_code=status, fields=ERROR_FIELDS, **told)
     return await _configured(request, the, caller, wish, preview)
 
 
