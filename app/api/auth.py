@@ -30,7 +30,7 @@ async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Cal
         raise DoorRefusal("unauthorized", "Send an API key in the X-API-Key header.", _CHALLENGE)
     caller = await the.keyring.caller(key)
     if caller is not None:
-        await _count(the, caller)
+        await count_request(the, caller)
         return caller
     if mistyped(key):
         raise DoorRefusal(
@@ -39,8 +39,8 @@ async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Cal
     raise DoorRefusal("unauthorized", "This API key is not valid.", _CHALLENGE)
 
 
-async def _count(the: Service, caller: Caller) -> None:
-    """In the ledger, so that the limit holds for all processes together."""
+async def count_request(the: Service, caller: Caller) -> None:
+    """In the ledger, so that the limit holds for all processes together. Raises LimitReached."""
     most = caller.grants.requests_per_second
     if most is None:
         return

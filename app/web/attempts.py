@@ -1,0 +1,36 @@
+"""How often an address may try to sign in."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from zlib import crc32
+
+from fastapi import Request
+
+from app.api.service import Service
+from rowvec.errors import LimitReached
+
+MOST = 10
+EVERY_SECONDS = 60.0
+DRAWERS = 4096
+"""Addresses are counted in so many accounts, so that strangers cannot fill the ledger with theirs."""
+
+
+async def count_attempt(the: Service, request: Request) -> None:
+    """For all processes together. Raises LimitReached."""
+    address = request.client.host if request.client else ""
+    drawer = crc32(_network(address).encode()) % DRAWERS
+    if not await the.machine.ledger.draw(f"sign-in {drawer}", 1, MOST, every=EVERY_SECONDS):
+        raise LimitReached(
+            f"There were {MOST} attempts to sign in from here within a minute. Try again in a minute.",
+            EVERY_SECONDS,
+        )
+
+
+def _network(address: str) -> str:
+    """Whoever has one IPv6 address has 2^64 of them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((found, 64), strict=False)) if found.version == 6 else address

@@ -1,0 +1,32 @@
+"""What the pages share in a process, made once when the service starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.config import Settings
+from app.web.live import Live
+from app.web.secret import session_secret
+from app.web.session import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    sessions: Sessions
+    live: Live = field(default_factory=Live)
+
+    @staticmethod
+    def open(config: Settings) -> Site:
+        """Raises NotConfigured."""
+        return Site(Sessions(session_secret(config)))
+
+
+async def site(request: Request) -> Site:
+    found: Site = request.app.state.site
+    return found
+
+
+TheSite = Annotated[Site, Depends(site)]
