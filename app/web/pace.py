@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STEPS = 90
+COMMITS_A_STEP = 3
+"""So many at least, on average: rows come a chunk at a time, and a step without one is no standstill."""
 RECENT = 10.0
 """Seconds that count as now."""
 
@@ -15,12 +17,12 @@ class Commit:
     """So many rows landed at that time, in seconds since the epoch."""
 
     at: float
-    rows: int
+    rows: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`points` are the middle of each step, in seconds since the epoch, and its rows a second."""
+    """`points` are the middle of each step, in seconds since the beginning, and its rows a second."""
 
     points: tuple[tuple[float, float], ...] = ()
     every: float = 1.0
@@ -31,14 +33,13 @@ def pace_of(commits: Sequence[Commit], began: float | None, until: float, is_ove
     """From the beginning of the task until its end, or now."""
     if began is None or until <= began or not commits:
         return Pace()
-    every = max(1.0, (until - began) / STEPS)
-    steps = max(1, int((until - began) / every))
+    steps = max(1, min(STEPS, len(commits) // COMMITS_A_STEP, int(until - began)))
     every = (until - began) / steps
-    rows = [0] * steps
+    rows = [0.0] * steps
     for commit in commits:
         rows[min(steps - 1, max(0, int((commit.at - began) / every)))] += commit.rows
     points = tuple(
-        (round(began + (step + 0.5) * every, 1), round(count / every, 1)) for step, count in enumerate(rows)
+        (round((step + 0.5) * every, 1), round(count / every, 1)) for step, count in enumerate(rows)
     )
     return Pace(points, round(every, 1), None if is_over else _recent(commits, began, until))
 

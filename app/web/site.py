@@ -9,8 +9,8 @@ from fastapi import Depends, Request
 
 from app.config import Settings
 from app.web.census import Census
+from app.web.commits import Commits
 from app.web.live import Live
-from app.web.samples import Samples
 from app.web.secret import session_secret
 from app.web.session import Sessions
 
@@ -20,7 +20,7 @@ class Site:
     sessions: Sessions
     live: Live = field(default_factory=Live)
     census: Census = field(default_factory=Census)
-    samples: Samples = field(default_factory=Samples)
+    commits: Commits = field(default_factory=Commits)
 
     @staticmethod
     def open(config: Settings) -> Site:

@@ -70,7 +70,7 @@ async def _told(the: Service, site: Site, caller: Caller, task: Task) -> dict[st
         "expected": await forecast(ledger, task, price),
         "failed_rows": task.rows_failed,
         "seconds": until - task.started_at if task.started_at else None,
-        "pace": pace_of(site.samples.of(task, now), task.started_at, until, task.state.ended),
+        "pace": pace_of(await site.commits.of(ledger, task), task.started_at, until, task.state.ended),
     }
 
 

@@ -11,7 +11,14 @@ function points(chart) {
   const data = document.getElementById(chart.dataset.chart);
   const text = data?.dataset.points || "[]";
   const rows = JSON.parse(text);
-  return { text, columns: [rows.map((row) => row[0]), rows.map((row) => row[1])] };
+  return { text, rows: Number(data?.dataset.rows || 0), columns: [rows.map((row) => row[0]), rows.map((row) => row[1])] };
+}
+
+// Seconds since the beginning, as a stop-watch shows them.
+function clock(seconds) {
+  const [h, m, s] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
+  const two = (part) => String(part).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
 function size(chart) {
@@ -23,7 +30,7 @@ function axis(extra) {
     stroke: colour("--faint"),
     grid: { stroke: colour("--line"), width: 1 },
     ticks: { show: false },
-    font: `12px ${colour("--sans")}`,
+    font: `${0.75 * parseFloat(CSS.fontSize)}px ${colour("--sans")}`,
     ...extra,
   };
 }
@@ -33,9 +40,9 @@ function options(chart) {
     ...size(chart),
     cursor: { y: false, points: { size: 7 } },
     legend: { show: false },
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(most * 1.15, 1)] } },
+    scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(most * 1.15, 1)] } },
     axes: [
-      axis({}),
+      axis({ values: (_, ticks) => ticks.map(clock) }),
       axis({ size: 62, values: (_, ticks) => ticks.map((tick) => number.format(tick)) }),
     ],
     series: [
@@ -53,9 +60,9 @@ function options(chart) {
 }
 
 function draw(chart) {
-  const { text, columns } = points(chart);
+  const { text, rows, columns } = points(chart);
   if (columns[0].length < 2) {
-    if (!plot) chart.replaceChildren(nothing());
+    if (!plot) chart.replaceChildren(nothing(rows));
     return;
   }
   if (text === drawn && plot) return;
@@ -67,10 +74,12 @@ function draw(chart) {
   }
 }
 
-function nothing() {
+function nothing(rows) {
   const words = document.createElement("p");
   words.className = "nothing-yet";
-  words.textContent = "No rows yet. The chart begins with the first chunk.";
+  words.textContent = rows
+    ? "Too few steps for a chart: rows came within two seconds."
+    : "No rows yet. The chart begins with the first chunk.";
   return words;
 }
 
