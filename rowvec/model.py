@@ -135,7 +135,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a look at all chunks of a task shows of one. `tries` counts errors and crashes, `rejected` rows."""
+    """A chunk as a look at all of its task shows it. `tries` counts errors and crashes, `rejected` rows."""
 
     number: int
     state: ChunkState
