@@ -1,4 +1,4 @@
-"""Every page that a person meets before a task runs, in a real browser: for everybody, and nothing of it runs."""
+"""Every page that a person meets before a task runs, in a real browser: for everybody, and only text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY = "Zq3kT9vB2mXw7RfLh5NcYd8PsJ4gUa6E"
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
 TURNED = "\u202eexe.gpj\u2067 hidden"
 CELLS = (HOSTILE, '=HYPERLINK("http://evil.example")', TURNED, "</textarea></p><svg/onload=alert(3)>")
-NAME = "odd '\"><b>name</b>.csv"
+NAME = "odd '\"><b>name.csv"
 
 
 def hostile_table() -> bytes:
@@ -61,7 +61,7 @@ def test_signing_in(browser: Browser, service: Running) -> None:
 
 
 def test_a_hostile_table_is_only_text(visitor: Person) -> None:
-    """Chosen from the list, as it will be embedded, with its options: what it holds is shown and does nothing."""
+    """Chosen from the list, as it will be embedded, with its options: shown, and never run."""
     page = visitor.page
     page.goto(f"{visitor.url}/new")
     visitor.look_over()
