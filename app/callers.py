@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.keys import EVERYTHING, SHAPE, digest, mistyped
 from rowvec.api_key import ApiKey, Grants, Scope
@@ -40,6 +40,15 @@ class Caller:
         self.require(Scope.ADMIN)
         if self.grants.tenant:
             raise NotAllowed("This shows the whole service, and this API key belongs to one tenant of it.")
+
+    def require_unbounded(self) -> None:
+        """Raises NotAllowed for keys with bounds, which they could leave by making another key."""
+        self.require_operator()
+        if replace(self.grants, account="") != EVERYTHING:
+            raise NotAllowed(
+                "Keys are made with an operator's key of scope 'admin' that has no limits, namespaces or "
+                "sources of its own."
+            )
 
     def sees(self, spec: TaskSpec) -> bool:
         """Does a task with this spec exist, for this caller?"""

@@ -6,11 +6,10 @@ import json
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
 from app.api.errors import Handler
-from app.web.render import page
+from app.web.render import gone_to, is_htmx, page
 from app.web.visitor import SignInNeeded, here
 
 TITLES = {
@@ -31,7 +30,7 @@ def for_people(answer: Handler) -> Handler:
 
     async def shown(request: Request, raised: Exception) -> Response:
         told = await answer(request, raised)
-        if request.url.path.startswith("/api/") or not (_is_htmx(request) or _wants_page(request)):
+        if request.url.path.startswith("/api/") or not (is_htmx(request) or _wants_page(request)):
             return told
         if isinstance(raised, SignInNeeded):
             return _to_sign_in(request)
@@ -40,22 +39,16 @@ def for_people(answer: Handler) -> Handler:
     return shown
 
 
-def _is_htmx(request: Request) -> bool:
-    return request.headers.get("HX-Request") == "true"
-
-
 def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
 def _to_sign_in(request: Request) -> Response:
     address = f"/sign-in?next={quote(here(request), safe='')}"
-    if _is_htmx(request):
-        return Response(headers={"HX-Redirect": address})
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.method == "GET":
         # The cookie is not sent where a link of another site leads here; it is when this page asks again.
         return page(request, "again.html", address=here(request))
-    return RedirectResponse(address, 303)
+    return gone_to(request, address)
 
 
 def _page(request: Request, told: Response) -> Response:
@@ -65,7 +58,7 @@ def _page(request: Request, told: Response) -> Response:
     }
     return page(
         request,
-        "_notice.html" if _is_htmx(request) else "refusal.html",
+        "_notice.html" if is_htmx(request) else "refusal.html",
         status_code=told.status_code,
         headers=kept,
         title=TITLES.get(told.status_code, OTHER),

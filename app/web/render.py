@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.callers import Caller
-from app.web import words
+from app.web import bar, words
 from app.web.statics import static
 from rowvec import __version__
 from rowvec.api_key import Scope
@@ -37,8 +37,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {"static": static, "version": __version__}
-    made.filters |= words.FILTERS
+    made.globals |= {"static": static, "version": __version__, "STATES": words.STATES}
+    made.filters |= words.FILTERS | {"parts": bar.parts, "share_done": bar.share_done}
     return made
 
 
@@ -65,6 +65,17 @@ def page(
     about = {"caller": caller, "csrf": csrf, "path": request.url.path}
     body = TEMPLATES.get_template(name).render(_rights(caller) | about | context)
     return HTMLResponse(body, status_code, {**HEADERS, **(headers or {})})
+
+
+def is_htmx(request: Request) -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def gone_to(request: Request, address: str) -> Response:
+    """Lead on to another page, whoever asks: a browser, or htmx in it."""
+    if is_htmx(request):
+        return Response(headers={"HX-Redirect": address})
+    return RedirectResponse(address, 303)
 
 
 def _rights(caller: Caller | None) -> dict[str, bool]:

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.config import Settings
+from app.web.census import Census
+from app.web.commits import Commits
 from app.web.live import Live
 from app.web.secret import session_secret
 from app.web.session import Sessions
@@ -17,6 +19,8 @@ from app.web.session import Sessions
 class Site:
     sessions: Sessions
     live: Live = field(default_factory=Live)
+    census: Census = field(default_factory=Census)
+    commits: Commits = field(default_factory=Commits)
 
     @staticmethod
     def open(config: Settings) -> Site:

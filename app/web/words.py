@@ -94,7 +94,7 @@ STATES = {
     "paused": State("Paused", "pause", "warn"),
     "cancelling": State("Cancelling", "stop", "calm"),
     "completed": State("Completed", "check", "good"),
-    "partly": State("Completed, some rows rejected", "partly", "warn"),
+    "partly": State("Completed in part", "partly", "warn"),
     "failed": State("Failed", "cross", "bad"),
     "cancelled": State("Cancelled", "stop", "calm"),
 }
@@ -140,7 +140,7 @@ def situation(view: StatusView, workers: int) -> Situation:
         return Situation(WILL_RESOLVE, view.waits_for, "busy")
     if view.status == "pending":
         return Situation(WILL_RESOLVE, "Waits for its turn; a worker takes it up by itself.", "calm")
-    return Situation(WILL_RESOLVE, _running(view), "busy")
+    return Situation(NOTHING, _running(view), "busy")
 
 
 def _ended(view: StatusView) -> Situation:
@@ -156,7 +156,7 @@ def _running(view: StatusView) -> str:
         return "The table is still being scanned; work on its first rows has begun."
     if view.stage == "settling":
         return "All rows are in. Doubles across chunks are being merged."
-    return "Waits for nothing: rows are being embedded and stored."
+    return "Rows are being embedded and stored."
 
 
 def _sentence(text: str) -> str:

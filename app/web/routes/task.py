@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
 
 from app.api.models import ResumeRequest, RetryRequest
 from app.api.routes import tasks as api
@@ -15,21 +14,25 @@ from app.api.status import status_of
 from app.callers import Caller
 from app.web import words
 from app.web.csrf import CsrfChecked
+from app.web.forecast import forecast
 from app.web.live import Picture
-from app.web.render import fragment, page
-from app.web.site import TheSite
+from app.web.pace import pace_of
+from app.web.render import fragment, gone_to, is_htmx, page
+from app.web.site import Site, TheSite
 from app.web.visitor import SubmittingVisitor, TheVisitor, TheWatcher, VisibleTask
 from rowvec.model import Task
 from rowvec.sweeper import living
 
 router = APIRouter()
 
-REGIONS = ("state", "progress", "outcomes", "actions")
+REGIONS = ("state", "actions", "progress", "pace", "outcomes", "about")
 
 
 @router.get("/tasks/{task_id}")
-async def show(request: Request, task: VisibleTask, the: TheService, caller: TheVisitor) -> Response:
-    return page(request, "task.html", **await _told(the, caller, task))
+async def show(
+    request: Request, task: VisibleTask, the: TheService, site: TheSite, caller: TheVisitor
+) -> Response:
+    return page(request, "task.html", **await _told(the, site, caller, task))
 
 
 @router.get("/live/tasks/{task_id}")
@@ -37,7 +40,7 @@ async def live(
     request: Request, task: VisibleTask, the: TheService, site: TheSite, caller: TheWatcher
 ) -> Response:
     async def look() -> Picture:
-        told = await _told(the, caller, await seen_task(the, caller, task.id))
+        told = await _told(the, site, caller, await seen_task(the, caller, task.id))
         return Picture(
             {name: fragment(f"_task_{name}.html", caller, **told) for name in REGIONS}, _ended(told)
         )
@@ -49,17 +52,25 @@ def _ended(told: dict[str, Any]) -> bool:
     return bool(told["task"].state.ended)
 
 
-async def _told(the: Service, caller: Caller, task: Task) -> dict[str, Any]:
+async def _told(the: Service, site: Site, caller: Caller, task: Task) -> dict[str, Any]:
     """What the templates of a task know."""
-    ledger, machine = the.machine.ledger, the.machine
+    machine, ledger = the.machine, the.machine.ledger
     children = [child for child in await ledger.children(task.id) if caller.sees(child.spec)]
     view = await status_of(ledger, task, children)
     workers = await living(ledger, machine.limits.lease_seconds)
+    now, price = await ledger.now(), machine.embedder.price
+    until = task.completed_at or now
     return {
         "task": task,
         "view": view,
         "situation": words.situation(view, len(workers)),
-        "dollars": view.conservation.tokens * machine.embedder.price / 1e6,
+        "stage": words.STAGES[view.stage] if view.stage and view.status == "processing" else None,
+        "price": price,
+        "dollars": view.conservation.tokens * price / 1e6,
+        "expected": await forecast(ledger, task, price),
+        "failed_rows": task.rows_failed,
+        "seconds": until - task.started_at if task.started_at else None,
+        "pace": pace_of(await site.commits.of(ledger, task), task.started_at, until, task.state.ended),
     }
 
 
@@ -101,10 +112,7 @@ async def retry_rejected(
 ) -> Response:
     """The rejected rows go in again as a task of their own, which is shown then."""
     child = await api.retry(task, the, Response(), RetryRequest(rejected=True))
-    address = f"/tasks/{child.task_id}"
-    if request.headers.get("HX-Request") == "true":
-        return Response(headers={"HX-Redirect": address})
-    return RedirectResponse(address, 303)
+    return gone_to(request, f"/tasks/{child.task_id}")
 
 
 @router.post("/tasks/{task_id}/verify", dependencies=[CsrfChecked])
@@ -114,6 +122,6 @@ async def verify(request: Request, task: VisibleTask, the: TheService, _caller: 
 
 def _done(request: Request, task_id: str, title: str, told: str) -> Response:
     """A notice for htmx, with word to the page that its stream begins anew; else the task's page again."""
-    if request.headers.get("HX-Request") == "true":
+    if is_htmx(request):
         return page(request, "_done.html", headers={"HX-Trigger": "live-refresh"}, title=title, words=told)
-    return RedirectResponse(f"/tasks/{task_id}", 303)
+    return gone_to(request, f"/tasks/{task_id}")

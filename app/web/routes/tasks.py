@@ -14,26 +14,30 @@ from app.api.views import TaskList
 from app.callers import Caller
 from app.web.live import Picture
 from app.web.render import fragment, page
-from app.web.site import TheSite
+from app.web.site import Site, TheSite
 from app.web.visitor import TheVisitor, TheWatcher
 
 router = APIRouter()
 
 A_PAGE = 25
+FILTERS = ("processing", "pending", "paused", "cancelling", "failed", "completed", "cancelled")
 Cursor = Annotated[str | None, Query(min_length=1, max_length=512)]
 
 
 @router.get("/")
 @router.get("/tasks")
 async def show(
-    request: Request, the: TheService, caller: TheVisitor, status: Seen | None = None, cursor: Cursor = None
+    request: Request,
+    the: TheService,
+    site: TheSite,
+    caller: TheVisitor,
+    status: Seen | None = None,
+    cursor: Cursor = None,
 ) -> Response:
-    found = await _list(the, caller, status, cursor)
     return page(
         request,
         "tasks.html",
-        **found,
-        cursor=cursor,
+        **await _told(the, site, caller, status, cursor),
         live=_address("/live/tasks", status, cursor),
         origin=str(request.base_url).rstrip("/"),
     )
@@ -49,16 +53,27 @@ async def live(
     cursor: Cursor = None,
 ) -> Response:
     async def look() -> Picture:
-        found = await _list(the, caller, status, cursor)
-        return Picture({"list": fragment("_task_list.html", caller, **found)})
+        told = await _told(the, site, caller, status, cursor)
+        return Picture(
+            {part: fragment(f"_tasks_{part}.html", caller, **told) for part in ("filters", "list")}
+        )
 
     return await site.live.answer(request, the, caller, ("tasks", status, cursor), look)
 
 
-async def _list(the: Service, caller: Caller, status: Seen | None, cursor: str | None) -> dict[str, Any]:
+async def _told(
+    the: Service, site: Site, caller: Caller, status: Seen | None, cursor: str | None
+) -> dict[str, Any]:
     tasks = await TaskList.of(the.machine.ledger, await seen_tasks(the, caller, A_PAGE, cursor, status))
     older = _address("/tasks", status, tasks.next_cursor) if tasks.next_cursor else None
-    return {"tasks": tasks.tasks, "older": older, "status": status}
+    return {
+        "tasks": tasks.tasks,
+        "older": older,
+        "newest": _address("/tasks", status, None) if cursor else None,
+        "status": status,
+        "counts": await site.census.of(the, caller),
+        "filters": FILTERS,
+    }
 
 
 def _address(path: str, status: str | None, cursor: str | None) -> str:
