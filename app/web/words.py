@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.api.status import StatusView
+from rowvec.gates import UNTIL
 from rowvec.model import Chunk, ChunkState
 
 NONE = "–"
@@ -136,6 +137,8 @@ def situation(view: StatusView, workers: int) -> Situation:
     if not workers:
         told = "No worker is alive. The task is safe and begins once one is started."
         return Situation(NEEDS_YOU, told, "warn")
+    if view.waits_for and view.waits_for.endswith(UNTIL):
+        return Situation(NEEDS_YOU, view.waits_for, "warn")
     if view.waits_for:
         return Situation(WILL_RESOLVE, view.waits_for, "busy")
     if view.status == "pending":
