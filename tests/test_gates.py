@@ -131,7 +131,7 @@ async def test_what_is_in_hand_goes_back(shop: Workshop) -> None:
 
 @pytest.mark.anyio
 async def test_gauges_add_up(shop: Workshop) -> None:
-    """What workers tell with their beats is one picture: sums of what is used, the longest quiet, the pause."""
+    """What workers tell with their beats is one picture: sums of what is used, the longest quiet, pauses."""
     await shop.ledger.ready()
     await gates.pause(shop.ledger, VECTOR_STORE, "moving house")
     async with shop.worker() as worker:

@@ -104,9 +104,8 @@ def test_errors_are_grouped_and_downloaded(home: House, admin: Visitor, task: st
     """By cause; the rows of one alone, as a CSV that no spreadsheet takes for formulas."""
     with home.api("acme-read") as api:
         found = api.get(f"/api/v1/tasks/{task}/errors").json()
-    assert (
-        sum(group["rows"] for group in found["groups"]) == found["rows_rejected"] == found["rows_looked_at"]
-    )
+    rows = sum(group["rows"] for group in found["groups"])
+    assert rows == found["rows_rejected"] == found["rows_looked_at"]
     page = admin.get(f"/tasks/{task}/errors").text
     for group in found["groups"]:
         assert html.escape(group["pattern"]).split("&")[0] in page
@@ -119,7 +118,7 @@ def test_errors_are_grouped_and_downloaded(home: House, admin: Visitor, task: st
 
 def test_failed_chunks_are_retried_by_group(home: House, task: str) -> None:
     """From the page and over the API; a key that may only read sees no button, and is refused."""
-    failed = home.ask(lambda ledger: made_to_fail(ledger))
+    failed = home.ask(made_to_fail)
     with visitor(home, "operator") as operator:
         page = operator.get(f"/tasks/{failed}/errors").text
         assert is_harmless(page) and "Retry these" in page
