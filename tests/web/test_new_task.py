@@ -64,6 +64,27 @@ def test_a_file_is_sent_looked_at_and_started(service: Running, visitor: Visitor
     assert {match["text"] for match in found["matches"]} == {"a lamp for the desk!", "a tall lamp!"}
 
 
+def test_repaired_rows_go_where_their_task_went(service: Running, visitor: Visitor) -> None:
+    """From the page that names the task: the same options, and a child of it."""
+    fields = hidden_fields(visitor.get("/new/table?data_source=s3_csv&s3_key=goods.csv").text)
+    wish = {"id_column": "id", "text": "columns", "text_columns": "title", "namespace": "repaired"}
+    task_id = visitor.post("/new/start", fields | wish).headers["location"].removeprefix("/tasks/")
+    with service.client(KEY) as api:
+        assert follow(api, task_id)[-1] == "end"
+        table = api.get(f"/api/v1/tasks/{task_id}/rejected?format=repair").content
+        offered = visitor.get(f"/new?repairs={task_id}").text
+        assert hidden_fields(offered)["parent_id"] == task_id and "Try the sample" not in offered
+        parts = [("csrf", (None, visitor.csrf)), ("parent_id", (None, task_id))]
+        sent = visitor.post_file([*parts, ("file", ("fixed.csv", table.replace(b",,", b",p3,"), "text/csv"))])
+        page = visitor.get(sent.headers["location"]).text
+        assert "Will be embedded" in page and 'name="namespace"' not in page
+        child = visitor.post("/new/start", hidden_fields(page)).headers["location"].removeprefix("/tasks/")
+        assert follow(api, child)[-1] == "end"
+        status = api.get(f"/api/v1/status/{child}").json()
+    assert (status["parent_id"], status["namespace"]) == (task_id, "repaired")
+    assert status["conservation"]["upserted"] == 1
+
+
 def test_a_form_that_is_sent_twice_starts_one_task(visitor: Visitor) -> None:
     """A second press is the same task; other options on the same page are another."""
     fields = hidden_fields(visitor.get("/new/table?data_source=s3_csv&s3_key=goods.csv").text)
