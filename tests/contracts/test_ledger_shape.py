@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, MetaData, Table, create_engine, inspect, select, text, update
+from sqlalchemy import Column, Connection, MetaData, Table, create_engine, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from rowvec.api_key import ApiKey
@@ -124,18 +124,14 @@ async def test_a_process_of_the_version_before_goes_on(url: str) -> None:
     task = await planned_task(ledger, 2, by="new")
     unknown = ("last_worker", "started_at", "ended_at", "usage")
 
-    def write(connection: Connection) -> None:
-        for table, key, row in (
-            (tables.chunks, "number", {"number": 2}),
-            (tables.workers, "id", {"id": "old"}),
-        ):
-            known = [column for column in table.columns if column.name not in unknown]
-            like = dict(connection.execute(select(*known).order_by(table.c[key])).mappings().first() or {})
-            connection.execute(
-                Table(table.name, MetaData(), *(column._copy() for column in known)).insert(), like | row
-            )
+    def write(connection: Connection, table: Table, key: str, value: object) -> None:
+        known = [column for column in table.columns if column.name not in unknown]
+        row = connection.execute(select(*known).order_by(table.c[key])).mappings().first()
+        before = Table(table.name, MetaData(), *(Column(column.name, column.type) for column in known))
+        connection.execute(before.insert(), dict(row or {}) | {key: value})
 
-    on(url, write)
+    on(url, lambda connection: write(connection, tables.chunks, "number", 2))
+    on(url, lambda connection: write(connection, tables.workers, "id", "old"))
     assert [(mark.number, mark.started_at) for mark in await ledger.marks(task.id)] == [
         (0, None), (1, None), (2, None),
     ]  # fmt: skip
