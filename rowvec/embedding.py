@@ -186,7 +186,7 @@ class Job:
                     purse.taken(most) as taken,
                     _within(lease.heartbeat.left()),
                 ):
-                    # Not before the turn, which may have been waited for: so nobody in the line calls either.
+                    # Within the turn, which may have been waited for: nobody in the line calls either.
                     await lease.gates.check(lease.ledger, EMBEDDER)
                     embedding = await self._embedder.embed(texts)
                     taken.spent = embedding.tokens

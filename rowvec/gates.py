@@ -12,6 +12,9 @@ from rowvec.model import ProviderPause, utc
 
 EMBEDDER, VECTOR_STORE = "embedder", "vector_store"
 NAMES = {EMBEDDER: "the embedder", VECTOR_STORE: "the vector store"}
+UNTIL = "until somebody resumes it."
+"""How the words of a pause by hand end, and of nothing else that is waited for."""
+
 ASK_SECONDS = 1.0
 """For so long, at most, a process believes what the ledger told."""
 
@@ -48,7 +51,7 @@ def in_words(pause: ProviderPause) -> str:
     since = utc(pause.since)
     return (
         f"Calls to {NAMES.get(pause.provider, pause.provider)} were paused by hand at "
-        f"{since:%Y-%m-%d %H:%M} UTC ({pause.reason}), until somebody resumes it."
+        f"{since:%Y-%m-%d %H:%M} UTC ({pause.reason}), {UNTIL}"
     )
 
 

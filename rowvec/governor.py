@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from rowvec.budget import Budget, LocalBudget
-from rowvec.errors import PauseNeeded, RateLimited, RequestTooLarge
+from rowvec.errors import PauseNeeded, ProviderPaused, RateLimited, RequestTooLarge
 from rowvec.meter import Meter
 from rowvec.rates import Rates
 from rowvec.usage import Usage
@@ -88,7 +88,7 @@ class Governor:
         turn, first = await self._wait(tokens, seen)
         try:
             yield turn
-        except RequestTooLarge:
+        except (RequestTooLarge, ProviderPaused):
             await self._budget.correct(-turn.booked)
             raise
         except RateLimited as error:

@@ -58,6 +58,13 @@ def _needs(scope: Scope) -> Any:
     return Depends(check)
 
 
+async def _operator(caller: TheCaller) -> None:
+    caller.require_operator()
+
+
+Operating = Depends(_operator)
+"""For what all tenants feel."""
+
 Reading, Writing, Administering = _needs(Scope.READ), _needs(Scope.WRITE), _needs(Scope.ADMIN)
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.api.status import StatusView
+from rowvec.gates import UNTIL
+from rowvec.model import Chunk, ChunkState
 
 NONE = "–"
 
@@ -135,6 +137,8 @@ def situation(view: StatusView, workers: int) -> Situation:
     if not workers:
         told = "No worker is alive. The task is safe and begins once one is started."
         return Situation(NEEDS_YOU, told, "warn")
+    if view.waits_for and view.waits_for.endswith(UNTIL):
+        return Situation(NEEDS_YOU, view.waits_for, "warn")
     if view.waits_for:
         return Situation(WILL_RESOLVE, view.waits_for, "busy")
     if view.status == "pending":
@@ -163,6 +167,31 @@ def _sentence(text: str) -> str:
     return told if told.endswith((".", "!", "?")) else f"{told}."
 
 
+CHUNK_STATES = {
+    "ready": State("Ready", "clock", "calm"),
+    "waiting": State("Waits to be tried again", "clock", "warn"),
+    "claimed": State("At work", "play", "busy"),
+    "done": State("Done", "check", "good"),
+    "partly": State("Done, some rows rejected", "partly", "warn"),
+    "failed": State("Failed", "cross", "bad"),
+}
+
+
+def chunk_state(chunk: Chunk) -> State:
+    """A chunk that left rows out is told apart, as is one that failed before and is tried again."""
+    if chunk.state is ChunkState.DONE and chunk.counts.rejected:
+        return CHUNK_STATES["partly"]
+    again = chunk.state is ChunkState.READY and chunk.error
+    return CHUNK_STATES["waiting" if again else chunk.state.value]
+
+
+def took(chunk: Chunk) -> float | None:
+    """Seconds from its last claim to its end."""
+    if chunk.started_at is None or chunk.ended_at is None:
+        return None
+    return max(0.0, chunk.ended_at - chunk.started_at)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "percent": percent,
@@ -173,4 +202,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "iso": iso,
     "rows": rows,
     "state": state,
+    "chunk_state": chunk_state,
+    "took": took,
 }

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from app.api.auth import TheCaller
+from app.api.auth import Operating, TheCaller
 from app.api.looks import LimitsView, ProviderView, sees_all
 from app.api.models import ProviderPauseRequest
 from app.api.openapi import refuses
 from app.api.service import Service, TheService
-from app.callers import Caller
 from rowvec import gates
 from rowvec.gauges import gauges
 
 router = APIRouter(tags=["limits"])
 
 Provider = Literal["embedder", "vector_store"]
-
-
-async def _operator(caller: TheCaller) -> Caller:
-    caller.require_operator()
-    return caller
-
-
-Operating = Depends(_operator)
 
 
 @router.get(
