@@ -31,6 +31,7 @@ def serve(
 
         announce(app, host, port)
         uvicorn.run(app, host=host, port=port, log_level=config.log_level.lower())
+        screen.note("Stopped. What was submitted is kept, and goes on with: ./vectordb serve")
 
 
 def worker() -> None:
