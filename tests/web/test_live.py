@@ -55,12 +55,15 @@ def test_a_stream_begins_with_what_the_page_shows(shared: House, hostile_task: s
 
 def test_a_list_tells_of_a_new_task(shared: House) -> None:
     """While somebody watches, and only in the regions that changed."""
-    with shared.api("acme-write") as api, Visitor(shared.first.url, shared.keys["acme-write"]) as visitor:
-        with visitor._http.stream("GET", "/live/tasks", headers=STREAM) as answer:
-            coming = events(answer)
-            assert {next(coming)[0], next(coming)[0]} == {"filters", "list"}
-            task_id = sent(api, namespace="acme", batch_size=11)
-            assert any(name == "list" and task_id in html for name, html in coming)
+    with (
+        shared.api("acme-write") as api,
+        Visitor(shared.first.url, shared.keys["acme-write"]) as visitor,
+        visitor._http.stream("GET", "/live/tasks", headers=STREAM) as answer,
+    ):
+        coming = events(answer)
+        assert {next(coming)[0], next(coming)[0]} == {"filters", "list"}
+        task_id = sent(api, namespace="acme", batch_size=11)
+        assert any(name == "list" and task_id in html for name, html in coming)
 
 
 def test_a_stream_ends_with_its_key(shared: House) -> None:
