@@ -18,13 +18,21 @@ DRAWERS = 4096
 
 async def count_attempt(the: Service, request: Request) -> None:
     """For all processes together. Raises LimitReached."""
-    address = request.client.host if request.client else ""
-    drawer = crc32(_network(address).encode()) % DRAWERS
-    if not await the.machine.ledger.draw(f"sign-in {drawer}", 1, MOST, every=EVERY_SECONDS):
+    if not await the.machine.ledger.draw(_account(request), 1, MOST, every=EVERY_SECONDS):
         raise LimitReached(
-            f"There were {MOST} attempts to sign in from here within a minute. Try again in a minute.",
+            f"{MOST} attempts to sign in from here have failed within a minute. Try again in a minute.",
             EVERY_SECONDS,
         )
+
+
+async def forget_attempt(the: Service, request: Request) -> None:
+    """It succeeded: many people may sign in from one address."""
+    await the.machine.ledger.draw(_account(request), -1, MOST, every=EVERY_SECONDS)
+
+
+def _account(request: Request) -> str:
+    address = request.client.host if request.client else ""
+    return f"sign-in {crc32(_network(address).encode()) % DRAWERS}"
 
 
 def _network(address: str) -> str:

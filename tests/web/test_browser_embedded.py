@@ -80,7 +80,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     told = journey.download("All as CSV")
     assert told.count("empty-id") == 2 and "'=cmd" in told and "\n=cmd" not in told
     journey.press("Send in again")
-    journey.press("Yes, do it", within="#confirm")
+    journey.press("Send them in", within="#confirm")
     page.wait_for_url(lambda address: task_id not in address)
     journey.expect_state("Completed")
 

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.api.service import TheService
+from app.api.service import Service, TheService
 from app.keys import mistyped
-from app.web.attempts import count_attempt
+from app.web.attempts import count_attempt, forget_attempt
 from app.web.csrf import CsrfChecked, OwnOrigin
 from app.web.render import page
 from app.web.site import Site, TheSite
@@ -34,7 +34,7 @@ async def ask(
     if token:
         await count_attempt(the, request)
         key_id = await site.sessions.redeem(token, the.machine.ledger)
-        return _enter(request, site, key_id, "/") if key_id else _asked(request, "/", USED)
+        return await _enter(request, the, site, key_id, "/") if key_id else _asked(request, "/", USED)
     if await visit(request, the, site):
         return RedirectResponse(safe_next(next), 303)
     return _asked(request, safe_next(next))
@@ -53,7 +53,7 @@ async def sign_in(
     caller = await the.keyring.caller(key)
     if caller is None:
         return _asked(request, safe_next(next), MISTYPED if mistyped(key) else UNKNOWN)
-    return _enter(request, site, caller.id, safe_next(next))
+    return await _enter(request, the, site, caller.id, safe_next(next))
 
 
 @router.post("/sign-out", dependencies=[CsrfChecked])
@@ -67,7 +67,8 @@ def _asked(request: Request, to: str, refused: str = "") -> Response:
     return page(request, "sign_in.html", status_code=401 if refused else 200, next=to, refused=refused)
 
 
-def _enter(request: Request, site: Site, key_id: str, to: str) -> Response:
+async def _enter(request: Request, the: Service, site: Site, key_id: str, to: str) -> Response:
+    await forget_attempt(the, request)
     response = RedirectResponse(to, 303)
     site.sessions.begin(request, response, key_id)
     return response
