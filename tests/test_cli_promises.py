@@ -87,11 +87,11 @@ def test_a_task_that_fails_is_1(shell: CommandLine, tmp_path: Path) -> None:
     assert "./vectordb resume" in run.stdout
 
 
-@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
-def test_completion_can_be_installed(shell: CommandLine, shell_name: str) -> None:
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_completion_can_be_installed(shell: CommandLine, name: str) -> None:
     """Its script calls the command itself, so that it knows every command and option."""
-    shown = shell("--show-completion", shell_name, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
-    assert shown.returncode == 0 and "_VECTORDB_COMPLETE" in shown.stdout
+    shown = shell(_VECTORDB_COMPLETE=f"source_{name}")
+    assert shown.returncode == 0 and f"complete_{name}" in shown.stdout
     assert "--install-completion" in shell("--help").stdout
 
 

@@ -16,7 +16,8 @@ from tests.web.browser_kit import PATIENCE_MS, Person
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
 TURNED = "\u202eexe.gpj\u2067 hidden"
 CELLS = (HOSTILE, '=HYPERLINK("http://evil.example")', TURNED, "</textarea></p><svg/onload=alert(3)>")
-NAME = "odd '\"><b>name.csv"
+NAME = "odd '><b>name.csv"
+"""Without the quotation mark, which browsers send as %22."""
 ROWS = 600
 A_CHUNK = 20
 CHUNKS = ROWS // A_CHUNK
@@ -68,8 +69,7 @@ class Journey:
     def choose(self, **options: str) -> None:
         """Fill in options by the names of their fields, and wait for the preview to follow."""
         page = self.person.page
-        for closed in page.locator("aside details:not([open]) > summary").all():
-            closed.click()
+        page.locator("aside details").evaluate_all("all => all.forEach((one) => (one.open = true))")
         page.get_by_label("A template").check()
         for name, value in options.items():
             field = page.locator(f"#options [name={name}]")
