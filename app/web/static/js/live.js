@@ -34,15 +34,24 @@ function wayTo(region, element) {
   return () => region.querySelectorAll(element.tagName)[place];
 }
 
+// The same nodes already? So it is when a page has just been loaded: then nothing of it is touched.
+function same(region, content) {
+  const [old, fresh] = [region.childNodes, content.childNodes];
+  return old.length === fresh.length && [...old].every((node, place) => node.isEqualNode(fresh[place]));
+}
+
 function replace(region, html) {
   const before = new CustomEvent("live:before", { bubbles: true, cancelable: true, detail: { html } });
   if (!region.dispatchEvent(before)) return;
+  const made = document.createElement("template");
+  made.innerHTML = html;
+  if (same(region, made.content)) return;
   const focused = region.contains(document.activeElement) ? document.activeElement : null;
   const back = focused && wayTo(region, focused);
   const value = focused && "value" in focused && focused.tagName !== "BUTTON" ? focused.value : null;
   const open = [...region.querySelectorAll("details[id][open]")].map((one) => one.id);
   const scrolled = [...region.querySelectorAll("[data-scroll]")].map((one) => [one.scrollLeft, one.scrollTop]);
-  region.innerHTML = html;
+  region.replaceChildren(made.content);
   open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
   region.querySelectorAll("[data-scroll]").forEach((one, place) => {
     if (scrolled[place]) [one.scrollLeft, one.scrollTop] = scrolled[place];
