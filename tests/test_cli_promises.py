@@ -81,8 +81,8 @@ def test_a_refused_key_is_4_and_silence_is_5(shell: CommandLine, openai: Standin
 
 def test_a_task_that_fails_is_1(shell: CommandLine, tmp_path: Path) -> None:
     """Every row rejected pauses it for a person: nothing is done, and how to go on is told."""
-    (tmp_path / "bad.csv").write_text("id,text\n" + ",x\n" * 2000)
-    run = shell("run", tmp_path / "bad.csv", "--id-column", "id")
+    (tmp_path / "bad.csv").write_text("id,text\n" + ",x\n" * 20_000)
+    run = shell("run", tmp_path / "bad.csv", "--id-column", "id", "--batch-size", "100")
     assert run.returncode == Exit.FAILED, run.stderr
     assert "./vectordb resume" in run.stdout
 

@@ -77,7 +77,7 @@ def person(browser: Browser, url: str) -> Iterator[Person]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     context.set_default_timeout(PATIENCE_MS)
     made = Person(context.new_page(), url)
-    made.page.expose_function("tellViolation", made.complaints.append)
+    made.page.expose_function("tellViolation", lambda told: made.complaints.append(told))
     made.page.add_init_script(_TELL)
     made.page.on("console", made._heard)
     made.page.on("pageerror", lambda error: made.complaints.append(f"script: {error}"))
