@@ -148,6 +148,8 @@ def situation(view: StatusView, workers: int) -> Situation:
 
 def _ended(view: StatusView) -> Situation:
     rejected = view.conservation.rejected
+    if view.status == "cancelled":
+        return Situation(NOTHING, _sentence(view.outcome or view.status), "calm")
     if rejected:
         told = f"{rows(rejected)} could not be embedded. See why, repair them and send them in again."
         return Situation(NEEDS_YOU, told, "warn")

@@ -63,6 +63,7 @@ def test_numbers_are_told_as_people_do(told: str, expected: str) -> None:
         (view(TaskState.PROCESSING, hold=Hold.CANCELLING), 1, words.WILL_RESOLVE, "at work end first"),
         (view(TaskState.FAILED, error="Chunk 3 failed."), 1, words.NEEDS_YOU, "Chunk 3 failed."),
         (view(TaskState.COMPLETED, planned=True), 1, words.NOTHING, "The source has no rows."),
+        (view(TaskState.CANCELLED, counts=Counts(upserted=7, rejected=2)), 0, words.NOTHING, "7 rows landed"),
         (view(TaskState.COMPLETED, counts=Counts(rejected=2)), 0, words.NEEDS_YOU, "2 rows could not"),
     ],
 )
