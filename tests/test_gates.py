@@ -20,6 +20,7 @@ from rowvec.meter import Meter
 from rowvec.model import ChunkState, ProviderPause, TaskState
 from rowvec.search import search
 from rowvec.usage import WINDOW_SECONDS, Usage
+from tests.contracts.ledger_kit import worker
 from tests.virtual_time import run
 from tests.worker_kit import Workshop
 
@@ -134,10 +135,10 @@ async def test_gauges_add_up(shop: Workshop) -> None:
     """What workers tell with their beats is one picture: sums of what is used, the longest quiet, pauses."""
     await shop.ledger.ready()
     await gates.pause(shop.ledger, VECTOR_STORE, "moving house")
-    async with shop.worker() as worker:
-        usage = Usage({"some-task": 2}, 120, 6_000, 3, 20.0, 50.0, 60_000.0)
-        assert await shop.ledger.beat(worker.id, 2, {}, usage)
-        found = await gauges(shop.machine)
+    await shop.ledger.enlist(worker("w"))
+    usage = Usage({"some-task": 2}, 120, 6_000, 3, 20.0, 50.0, 60_000.0)
+    assert await shop.ledger.beat("w", 2, {}, usage)
+    found = await gauges(shop.machine)
     embedder, store = found.providers
     assert (embedder.requests_per_second, embedder.most_requests_per_second) == (2.0, 50.0)
     assert (embedder.tokens_per_minute, embedder.most_tokens_per_minute) == (6_000.0, 60_000.0)

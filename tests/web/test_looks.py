@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import re
@@ -111,8 +112,9 @@ def test_errors_are_grouped_and_downloaded(home: House, admin: Visitor, task: st
         assert html.escape(group["pattern"]).split("&")[0] in page
         rows = admin.get(f"/tasks/{task}/rejected?format=csv&group={group['id']}")
         assert rows.headers["content-disposition"].startswith("attachment")
-        assert len(rows.text.splitlines()) == 1 + group["rows"]
-        assert not re.search(r'(^|,)"?[=+@]', rows.text, re.M)
+        cells = list(csv.reader(rows.text.splitlines()))
+        assert len(cells) == 1 + group["rows"]
+        assert not any(cell.startswith(("=", "+", "@", "\t")) for row in cells for cell in row)
     assert admin.get(f"/tasks/{task}/rejected?group=nonsense").status_code == 422
 
 
@@ -122,7 +124,7 @@ def test_failed_chunks_are_retried_by_group(home: House, task: str) -> None:
     with visitor(home, "operator") as operator:
         page = operator.get(f"/tasks/{failed}/errors").text
         assert is_harmless(page) and "Retry these" in page
-        (group,) = re.findall(r"/errors/([0-9a-f]{12})/retry", page)
+        (group,) = set(re.findall(r"/errors/([0-9a-f]{12})/retry", page))
         answer = operator.post(f"/tasks/{failed}/errors/{group}/retry", htmx=True)
         assert answer.status_code in (200, 409) and is_harmless(answer.text)
     with visitor(home, "acme-read") as reader:
