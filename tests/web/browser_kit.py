@@ -17,6 +17,8 @@ ARGUMENTS = (
 THEMES = ("light", "dark")
 WIDTHS = (360, 1280, 2560)
 PATIENCE_MS = 60_000
+REFUSALS = ("Failed to load resource", "Response Status Error Code 422")
+"""How the browser and htmx tell in the console of an answer that refuses something."""
 _TELL = """addEventListener("securitypolicyviolation", (event) =>
   window.tellViolation(`${event.violatedDirective}: ${event.blockedURI} in ${event.documentURI}`))"""
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -67,7 +69,7 @@ class Person:
 
     def _heard(self, message: ConsoleMessage) -> None:
         """A refused request is told by the page itself; all else in the console is a fault."""
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        if message.type == "error" and not message.text.startswith(REFUSALS):
             self.complaints.append(f"console: {message.text}")
 
 
