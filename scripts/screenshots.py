@@ -99,7 +99,7 @@ def tour(camera: Camera, client: Client, short: Path, long: Path) -> None:
     camera.take("preview")
     done = client.process(client.upload(short), batch_size=50, **OPTIONS)
     camera.open(f"/tasks/{done}")
-    expect(page.get_by_text("Completed, some rows rejected")).to_be_visible()
+    expect(page.get_by_text("Completed in part")).to_be_visible()
     camera.open(f"/tasks/{done}/errors")
     camera.take("errors")
     camera.open(f"/search?namespace={OPTIONS['namespace']}&limit=5&q=wait+until+another+thread+has+finished")

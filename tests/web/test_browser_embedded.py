@@ -72,7 +72,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     journey.watch_the_grid_fill(task_id)
 
     page.goto(f"{journey.person.url}/tasks/{task_id}")
-    journey.expect_state("Completed, some rows rejected")
+    journey.expect_state("Completed in part")
     journey.person.look_over()
     journey.follow("Errors")
     journey.see("2 rows rejected", "empty-id")

@@ -80,7 +80,7 @@ def test_a_table_of_the_bucket_is_refused_in_part_and_mended(
     assert page.evaluate("window.isTheSamePage")
 
     page.goto(f"{journey.person.url}/tasks/{task_id}")
-    journey.expect_state("Completed, some rows rejected")
+    journey.expect_state("Completed in part")
     journey.person.look_over()
     journey.follow("Errors")
     journey.see("5 rows rejected", "refused-by-embedder")
@@ -91,7 +91,7 @@ def test_a_table_of_the_bucket_is_refused_in_part_and_mended(
     journey.press("Send in again")
     journey.press("Send them in", within="#confirm")
     page.wait_for_url(lambda address: task_id not in address)
-    journey.expect_state("Completed, some rows rejected")
+    journey.expect_state("Completed in part")
 
     page.goto(f"{journey.person.url}/search?namespace=odd")
     page.get_by_label("What are you looking for?").fill("script")
