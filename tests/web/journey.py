@@ -61,7 +61,7 @@ class Journey:
         """By the form, to the page about it."""
         page = self.person.page
         (folder / NAME).write_bytes(table)
-        self.person.page.locator("nav").get_by_role("link", name="New task").click()
+        self.person.page.locator(".bar nav").get_by_role("link", name="New task").click()
         page.get_by_label("CSV file").set_input_files(folder / NAME)
         page.wait_for_url("**/new/table?**")
         self.see(NAME, "Will be embedded", *CELLS)

@@ -107,7 +107,7 @@ def test_a_task_is_cancelled(journey: Journey) -> None:
     journey.expect_state("Cancelled")
     journey.person.look_over()
     for name in ("Tasks", "Workers"):
-        page.locator("nav").get_by_role("link", name=name, exact=True).click()
+        page.locator(".bar nav").get_by_role("link", name=name, exact=True).click()
         journey.person.look_over()
 
 

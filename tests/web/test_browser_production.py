@@ -100,7 +100,7 @@ def test_a_table_of_the_bucket_is_refused_in_part_and_mended(
     journey.person.look_over()
 
     whole.moto.client("s3").put_object(Bucket=whole.bucket, Key="tables/few.csv", Body=hostile_table(40))
-    page.locator("nav").get_by_role("link", name="New task").click()
+    page.locator(".bar nav").get_by_role("link", name="New task").click()
     page.get_by_role("link", name="few.csv").click()
     journey.see(CELLS[0])
     with journey.held():
