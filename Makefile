@@ -1,6 +1,6 @@
 # Everything runs from .venv, which every target makes or brings up to date first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos fuzz
+.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos fuzz pictures
 PY := .venv/bin/python
 
 help: ## this list
@@ -58,3 +58,7 @@ EXAMPLES ?= 100
 fuzz: ## ask the running service what nobody thought of, as in production and without (EXAMPLES=1000 for more)
 	@scripts/setup.sh dev
 	@$(PY) -m tests.fuzz --examples $(EXAMPLES)
+
+pictures: ## take docs/pictures anew, of every page, from the running service (needs Chromium)
+	@scripts/setup.sh dev
+	@$(PY) -m scripts.screenshots

@@ -79,7 +79,7 @@ def _embedded(folder: Path) -> Iterator[Running]:
 @contextmanager
 def _production(folder: Path) -> Iterator[Running]:
     """With the local embedder and LanceDB: stand-ins of providers would need the same two cores."""
-    with servers(folder) as beneath, working(folder, folder, 1, beneath, GUNICORN) as (api, workers):
+    with servers(folder) as beneath, working(folder, folder, beneath, command=GUNICORN) as (api, workers):
         yield Running(api, [api.api, *(one.pid for one in psutil.Process(api.api).children())], workers)
 
 

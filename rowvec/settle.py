@@ -11,6 +11,7 @@ from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
 from rowvec.errors import UnknownTask
 from rowvec.export import drop_exports
+from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
@@ -42,6 +43,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed.
     """
     task, fence = lease.claim.task, lease.claim.fence
+    await lease.gates.check(lease.ledger, VECTOR_STORE)
     manifests = await written(done_chunks(machine.ledger, task.id))
     settlement = Settlement()
     store = TimedStore.under(machine, lease)

@@ -11,6 +11,7 @@ import numpy as np
 from rowvec.describe import Entry
 from rowvec.embedding import Embedded
 from rowvec.errors import InputRefused, RequestTooLarge
+from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease, SharedCheck
 from rowvec.retry import outlast
 from rowvec.text import passage_id
@@ -40,12 +41,12 @@ async def store(
     task_id: str,
     entries: Sequence[Entry],
     embedded: Embedded,
-    lease: Lease,
+    shared: SharedCheck,
 ) -> Stored:
     """Upsert every entry that was embedded. Raises RetryLater, PauseNeeded, StoreMismatch, LeaseLost."""
     batch, owners = _batch(task_id, entries, embedded)
     out = Stored()
-    job = _Job(vectors, namespace, task_id, lease, SharedCheck(lease), owners, out)
+    job = _Job(vectors, namespace, task_id, shared.lease, shared, owners, out)
     try:
         async with asyncio.TaskGroup() as group:
             for low, high in _requests(vectors, batch, owners):
@@ -91,6 +92,7 @@ class _Job:
 
     async def _upsert(self, part: VectorBatch) -> None:
         async with self.slots:
+            await self.lease.gates.check(self.lease.ledger, VECTOR_STORE)
             left = await self.shared.check()
             await in_time(left, "for one write", self.vectors.upsert(self.namespace, part))
 

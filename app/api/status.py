@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, PlainSerializer
 
 from rowvec.analysis import Analysis, analysed
-from rowvec.ledgers.base import Ledger
-from rowvec.model import Hold, Task, TaskState, WorkerInfo, utc
+from rowvec.gates import in_words
+from rowvec.ledgers.base import Around, Ledger
+from rowvec.model import Hold, Task, TaskState, utc
 
 
 def _zulu(moment: datetime) -> str:
@@ -189,23 +190,22 @@ class StatusView(BaseModel):
 
 
 async def status_of(
-    ledger: Ledger,
-    task: Task,
-    children: Sequence[Task] | None = None,
-    workers: Sequence[WorkerInfo] | None = None,
+    ledger: Ledger, task: Task, children: Sequence[Task] | None = None, around: Around | None = None
 ) -> StatusView:
-    """The task as callers see it now. The ledger is asked for the workers where they are not given."""
-    if workers is None:
-        workers = [] if task.state.ended else await ledger.workers()
-    waits_for = _waits_for(task, workers)
+    """The task as callers see it now. The ledger is asked for what is around it where that is not given."""
+    if around is None and not task.state.ended:
+        around = await ledger.around(task.id)
+    waits_for = _waits_for(task, around) if around else None
     return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
 
 
-def _waits_for(task: Task, workers: Sequence[WorkerInfo]) -> str | None:
-    """What the workers that are alive wait for with it, one sentence a part."""
+def _waits_for(task: Task, around: Around) -> str | None:
+    """What the workers that are alive wait for with it, one sentence a part; or which are paused by hand."""
     if task.state.ended:
         return None
-    said = {worker.waits[task.id] for worker in workers if worker.alive and task.id in worker.waits}
+    if around.pauses:
+        return " ".join(map(in_words, around.pauses))
+    said = {worker.waits[task.id] for worker in around.workers if worker.alive and task.id in worker.waits}
     return " ".join(sorted(said)) or None
 
 

@@ -89,6 +89,7 @@ async def test_around_a_task_are_its_children_and_all_workers(ledger: Ledger) ->
     around = await ledger.around(parent.id)
     assert list(around.children) == await ledger.children(parent.id) != []
     assert list(around.workers) == await ledger.workers() != []
+    assert list(around.pauses) == await ledger.provider_pauses()
     with pytest.raises(UnknownTask):
         await ledger.around("nobody")
 
