@@ -12,7 +12,15 @@ import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, RateLimited, RequestTooLarge, Unavailable, Unusable
+from rowvec.errors import (
+    InputRefused,
+    OtherDimension,
+    RateLimited,
+    RequestTooLarge,
+    TaskFailed,
+    Unavailable,
+    Unusable,
+)
 from rowvec.filestores.base import FileStore
 from rowvec.flight import Flight
 from rowvec.governor import Governor
@@ -148,8 +156,12 @@ class Job:
         self._done[place] = True
 
     async def check_embedder(self, lease: Lease, seen: int) -> None:
-        """Raises Unusable as long as not even another text gets its vector."""
-        self.out.tokens += (await self.ask([ANY_TEXT], lease, seen)).tokens
+        """Raises Unusable as long as not even another text gets its vector, TaskFailed where it gets one of
+        another dimension, too."""
+        try:
+            self.out.tokens += (await self.ask([ANY_TEXT], lease, seen)).tokens
+        except OtherDimension as error:
+            raise TaskFailed(error.message) from error
 
     async def ask(self, texts: Sequence[str], lease: Lease, seen: int) -> Embedding:
         """One request. A 429 makes everyone wait, and the same batch is sent again.
@@ -249,7 +261,7 @@ class _Asking:
             self.failed += 1
             if self.failed < self.tries:
                 raise
-            if len(self.texts) == 1:
+            if len(self.texts) == 1 or isinstance(error, OtherDimension):
                 await job.check_embedder(lease, seen)
             raise InputRefused(
                 f"Asked {self.failed} times, no answer could be used, though that for another text could: "
