@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
@@ -36,13 +37,19 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One claim of one worker. Fences do not reach the vector store: this check stands before it."""
+    """One claim of one worker. Fences do not reach the vector store: this check stands before it.
+
+    `more` is to be called when the ledger has more to hand out than before.
+    """
 
     ledger: Ledger
     worker: str
     claim: Claim
     heartbeat: Heartbeat
     waits: Waits = field(default_factory=Waits)
+    more: Callable[[], None] = lambda: None
+    claimed_at: float = -math.inf
+    """On the worker's clock, before the ledger was asked for work and gave this."""
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.
@@ -59,12 +66,16 @@ class Lease:
 
 @dataclass(slots=True)
 class SharedCheck:
-    """A lease's check before each of several writes that follow each other: the ledger is asked by the first
-    of them, and again when that is BELIEVED_SECONDS ago; the worker's own heart is looked at each time."""
+    """A lease's check before each of several calls that follow each other: the ledger is asked when its last
+    answer, the claim itself at first, is BELIEVED_SECONDS ago; the worker's own heart is looked at each time.
+    """
 
     lease: Lease
-    _believed_until: float = -math.inf
+    _believed_until: float = field(init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._believed_until = self.lease.claimed_at + BELIEVED_SECONDS
 
     async def check(self) -> float:
         """As the lease's own."""

@@ -109,9 +109,10 @@ class Worker:
         free = self._slots - len(self._running)
         if free <= 0:
             return
+        asked_at = asyncio.get_running_loop().time()
         claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
         for claim in claims:
-            piece = asyncio.create_task(self._do(claim))
+            piece = asyncio.create_task(self._do(claim, asked_at))
             self._running.add(piece)
             piece.add_done_callback(self._ended)
         await self._tell_others(claims)
@@ -169,8 +170,9 @@ class Worker:
 
     # One piece of work
 
-    async def _do(self, claim: Claim) -> None:
-        lease = Lease(self._machine.ledger, self.id, claim, self._heartbeat, self._waits)
+    async def _do(self, claim: Claim, asked_at: float) -> None:
+        ledger, more = self._machine.ledger, self._woken.set
+        lease = Lease(ledger, self.id, claim, self._heartbeat, self._waits, more, asked_at)
         try:
             await RUN[claim.kind](self._machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning

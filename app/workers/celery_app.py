@@ -1,7 +1,8 @@
 """Celery: `celery -A app.workers.celery_app worker`. The message is a doorbell, the ledger decides.
 
 No result backend, no chord, nothing but JSON, and a message holds nothing: one that is lost or doubled
-costs a few seconds at most, for each process also looks into the ledger by itself.
+costs a few seconds at most, for each process also looks into the ledger by itself. It is acknowledged late:
+else a busy program would take the next one, too, and keep it from those that are idle.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def make(config: Settings) -> Celery:
         task_default_queue=QUEUE,
         worker_concurrency=config.max_workers,
         worker_prefetch_multiplier=1,
+        task_acks_late=True,
         worker_max_memory_per_child=_MOST_KILOBYTES,
         worker_soft_shutdown_timeout=_SHUTDOWN_SECONDS,
         worker_redirect_stdouts=False,

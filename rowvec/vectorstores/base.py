@@ -19,7 +19,7 @@ class VectorStore(ABC):
     max_batch: int
     max_batch_bytes: int
     max_metadata_bytes: int
-    in_flight: int = 3
+    in_flight: int = 2
 
     @classmethod
     @abstractmethod
@@ -100,8 +100,7 @@ def sizes_of_strings(batch: VectorBatch) -> list[int]:
     """Bytes in UTF-8 of each vector's ids, text and metadata, at most."""
     columns = zip(batch.ids, batch.row_ids, batch.texts, batch.metadata, strict=True)
     return [
-        _utf8(id_) + _utf8(row_id) + _utf8(text) + sum(map(_entry, metadata, metadata.values()))
-        for id_, row_id, text, metadata in columns
+        _utf8(id_) + _utf8(row_id) + _utf8(text) + _size(metadata) for id_, row_id, text, metadata in columns
     ]
 
 
@@ -109,5 +108,9 @@ def _utf8(text: str) -> int:
     return len(text) if text.isascii() else 4 * len(text)
 
 
-def _entry(name: str, value: object) -> int:
-    return 8 + _utf8(name) + _utf8(value if isinstance(value, str) else str(value))
+def _size(metadata: Mapping[str, object]) -> int:
+    size = 8 * len(metadata) + _utf8("".join(metadata))
+    for value in metadata.values():
+        text = value if type(value) is str else str(value)
+        size += len(text) if text.isascii() else 4 * len(text)
+    return size

@@ -245,6 +245,9 @@ def _require_fit(batch: VectorBatch) -> None:
     for id_ in batch.ids:
         if not _is_id(id_):
             raise InputRefused(f"'{shown(id_)}' is no id for Pinecone: 1 to {_LONGEST_ID} ASCII characters.")
+    squares = np.einsum("ij,ij->i", batch.vectors, batch.vectors)
+    if (np.isfinite(squares) & (squares >= batch.vectors.shape[1] * _LEAST_MAGNITUDE**2)).all():
+        return
     peaks = np.maximum(batch.vectors.max(axis=1), -batch.vectors.min(axis=1))
     good = np.isfinite(peaks) & (peaks >= _LEAST_MAGNITUDE)
     if not good.all():
