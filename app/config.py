@@ -100,6 +100,7 @@ class Settings(BaseSettings):
             | dict(os.environ)
             | {
                 "DATA_DIR": str(self.data),
+                "BROKER_URL": self.broker_url,
                 "LEDGER_URL": self.ledger_url or f"sqlite:///{self.data}/ledger.db",
                 "EMBEDDER": self.embedder,
                 "VECTOR_STORE_URL": self.vector_store_url or f"lancedb://{self.data}/vectors",

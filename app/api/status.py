@@ -122,8 +122,8 @@ class SourceView(BaseModel):
 
 class StatusView(BaseModel):
     """`children` and `with_children` are told where one task is asked for, and null in lists and events.
-    `waits_for` says which part does not answer, and null in lists; what has not lasted for ten seconds may be
-    missing from it."""
+    `waits_for` says which part does not answer; what has not lasted for ten seconds may be missing
+    from it."""
 
     task_id: str
     status: str
@@ -191,18 +191,19 @@ class StatusView(BaseModel):
 
 async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None = None) -> StatusView:
     """The task as callers see it now."""
-    waits_for = None if task.state.ended else await _waits_for(ledger, task.id)
-    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
+    waits = await waits_of(ledger, [task])
+    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits.get(task.id))
 
 
-async def _waits_for(ledger: Ledger, task_id: str) -> str | None:
-    """What workers that are alive wait for with it, one sentence a part; or which are paused by hand."""
-    if pauses := await ledger.provider_pauses():
-        return " ".join(map(in_words, pauses))
-    said = {
-        worker.waits[task_id] for worker in await ledger.workers() if worker.alive and task_id in worker.waits
-    }
-    return " ".join(sorted(said)) or None
+async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:
+    """What workers that are alive wait for, one sentence a part, or which parts are paused by hand; by the
+    id of a task that does."""
+    going = [task.id for task in tasks if not task.state.ended]
+    if going and (pauses := await ledger.provider_pauses()):
+        return dict.fromkeys(going, " ".join(map(in_words, pauses)))
+    workers = [worker for worker in await ledger.workers() if worker.alive] if going else []
+    said = {id_: {worker.waits[id_] for worker in workers if id_ in worker.waits} for id_ in going}
+    return {id_: " ".join(sorted(words)) for id_, words in said.items() if words}
 
 
 def _progress(task: Task) -> Progress:
