@@ -31,6 +31,10 @@ def make(config: Settings) -> Celery:
         task_default_queue=QUEUE,
         worker_concurrency=config.max_workers,
         worker_prefetch_multiplier=1,
+        # A message is off the queue before it is worked on, so that a lost broker has nothing to cancel: a
+        # process is never ended with chunks in its hands. Said, so that Celery does not warn at each loss.
+        task_acks_late=False,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_max_memory_per_child=_MOST_KILOBYTES,
         worker_soft_shutdown_timeout=_SHUTDOWN_SECONDS,
         worker_redirect_stdouts=False,
