@@ -36,6 +36,11 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_no_more_vectors() -> No
     assert [run(seed, STOPS).problems for seed in (48, 72)] == [[], []]
 
 
+def test_a_task_that_is_cancelled_while_it_settles_counts_what_settling_has_found() -> None:
+    """Its doubles are doubles; the law once called that wrong."""
+    assert run(197).problems == []
+
+
 @pytest.mark.parametrize("seed", [2, 20])
 def test_an_error_that_nobody_expects_ends_the_run_and_is_told(
     seed: int, monkeypatch: pytest.MonkeyPatch
