@@ -30,8 +30,9 @@ ELSEWHERE = {"three": "elsewhere"}
 """A worker whose end no other can see but by its silence, beside two on this host."""
 PARTS = ("upserted", "unchanged", "filtered", "duplicate", "rejected", "unprocessed")
 TOKENS_A_ROW = 20
-SECONDS_A_BLOW = 2.0
-"""The budget of tokens is such that the rows last as long as the blows."""
+LEAST_TOKENS = 100_000.0
+SECONDS_A_BLOW = 4.0
+"""At first: the budget of tokens follows what blows take, so that the rows last as long as they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Setup:
     seed: int
 
     @property
-    def tokens_per_minute(self) -> float:
-        return max(200_000.0, self.rows * TOKENS_A_ROW * 60 / (SECONDS_A_BLOW * max(1, self.kills)))
+    def chunks(self) -> int:
+        return -(-self.rows // self.chunk_size)
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Chaos:
         with ExitStack() as ending:
             whole, blows, history = self._stack(ending)
             whole.put("chaos.csv", outcome.goods)
-            weather.rage(whole.openai, whole.pinecone, setup.tokens_per_minute)
+            weather.rage(whole.openai, whole.pinecone)
             outcome.task_id = self._submit(whole)
             self._storm(whole, blows, history, outcome)
             outcome.status = self._end(whole, outcome)
@@ -130,19 +131,29 @@ class Chaos:
         )
 
     def _storm(self, whole: Production, blows: Blows, history: History, outcome: Outcome) -> None:
-        """Each blow once its share of the chunks is done, so that the last ones find some at work, too."""
+        """Each blow once its share of the chunks is done; over when the task is."""
         kinds = schedule(self._setup.kills, random.Random(self._setup.seed))
-        chunks = -(-self._setup.rows // self._setup.chunk_size)
+        began = time.monotonic()
         for place, kind in enumerate(kinds):
-            self._until_done(whole, history, outcome, chunks * place // (len(kinds) + 2))
+            done = self._until_done(whole, history, outcome, self._setup.chunks * place // (len(kinds) + 2))
+            if done == self._setup.chunks:
+                return
+            lasted = (time.monotonic() - began) / place if place else SECONDS_A_BLOW
+            self._pace(whole, self._setup.chunks - done, (len(kinds) - place) * lasted)
             outcome.blows.append(blows.strike(kind))
-            self._tell(f"blow {place + 1:>3} of {len(kinds)}: {kind}")
+            self._tell(f"blow {place + 1:>3} of {len(kinds)}, {done:>5} chunks done: {kind}")
 
-    def _until_done(self, whole: Production, history: History, outcome: Outcome, goal: int) -> None:
+    def _pace(self, whole: Production, chunks_left: int, seconds_left: float) -> None:
+        """A budget with which the rest lasts so long, as if it were done once and a half."""
+        tokens = chunks_left * self._setup.chunk_size * TOKENS_A_ROW
+        whole.openai.set(tokens_per_minute=max(LEAST_TOKENS, 60 * tokens / seconds_left))
+
+    def _until_done(self, whole: Production, history: History, outcome: Outcome, goal: int) -> int:
+        """How many chunks are done, once that is so many."""
         while True:
             with suppress(psycopg.OperationalError):
-                if history.done(outcome.task_id) >= goal:
-                    return
+                if (done := history.done(outcome.task_id)) >= goal:
+                    return done
             self._see_law(whole, outcome)
             if time.monotonic() > self._deadline:
                 raise TimeoutError(f"no end after {self._setup.seconds:.0f} s")

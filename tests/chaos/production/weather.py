@@ -19,8 +19,8 @@ PINECONE = {
 LATENCY = {"mean": 0.25, "sigma": 0.4}
 
 
-def rage(openai: Standin, pinecone: Standin, tokens_per_minute: float) -> None:
-    openai.set(faults=OPENAI, latency=LATENCY, tokens_per_minute=tokens_per_minute)
+def rage(openai: Standin, pinecone: Standin) -> None:
+    openai.set(faults=OPENAI, latency=LATENCY)
     pinecone.set(faults=PINECONE)
 
 
