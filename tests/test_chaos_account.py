@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.production.bill import Bill, handed_on, in_flight, settlings
 from tests.chaos.production.blows import HOST, KILLS, PROCESS, Blow, schedule
 from tests.chaos.production.history import OPEN, SETTLE, Note, holds
-from tests.chaos.production.takeover import Times, taken_over
+from tests.chaos.production.takeover import Times, taken_back, taken_over
 
 A, B = "here-11-aa", "here-22-bb"
 
@@ -38,10 +38,13 @@ def test_a_hold_is_from_a_claim_to_what_became_of_it() -> None:
 
 
 def test_work_lies_from_the_blow_to_the_next_claim() -> None:
-    """Not from the moment at which it was taken back."""
+    """From the blow to the moment at which it was taken back is another time."""
     times = taken_over(holds(LOST_ONCE), [Blow(PROCESS, 4.0, 11), Blow(HOST, 4.0, 33)])
     assert times[PROCESS].seconds == [2.5]
     assert times[HOST].seconds == []
+    assert taken_back(holds(LOST_ONCE), [Blow(PROCESS, 4.0, 11), Blow(HOST, 7.0, 22)])[PROCESS].seconds == [
+        1.0
+    ]
 
 
 def test_what_was_done_before_a_blow_or_claimed_long_after_it_was_not_in_flight() -> None:

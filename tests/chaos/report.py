@@ -58,19 +58,17 @@ def table(parts: Sequence[Part]) -> str:
     return "\n".join(lines)
 
 
-def takeovers(times: Mapping[str, Times], allowed: float) -> str:
-    """Seconds that work lay after each kind of blow, `allowed` at most."""
-    head = f"  {'work taken over, s':<32}{'chunks':>8}" + "".join(f"{name:>8}" for name in SHARES)
-    lines = [
-        f"    {kind:<30}{len(each.seconds):>8,}"
-        + "".join(f"{each.at(share):>8.2f}" for share in SHARES.values())
-        for kind, each in times.items()
-    ]
-    return "\n".join([head, *lines, f"    {'allowed: 2 x LEASE_SECONDS':<30}{'':>8}{'':>16}{allowed:>8.2f}"])
+def takeovers(head: str, times: Mapping[str, Times]) -> str:
+    """Seconds that work lay after each kind of blow."""
+    lines = [f"  {head:<36}{'chunks':>8}" + "".join(f"{name:>8}" for name in SHARES)]
+    for kind, each in times.items():
+        ranks = "".join(f"{each.at(share):>8.2f}" for share in SHARES.values())
+        lines.append(f"    {kind:<34}{len(each.seconds):>8,}{ranks}")
+    return "\n".join(lines)
 
 
 def counts(head: str, numbers: Mapping[str, int] | Counter[str]) -> str:
-    return "\n".join([f"  {head}", *(f"    {name:<30}{number:>8,}" for name, number in numbers.items())])
+    return "\n".join([f"  {head}", *(f"    {name:<34}{number:>8,}" for name, number in numbers.items())])
 
 
 def words(parts: Iterable[Part]) -> Iterator[str]:

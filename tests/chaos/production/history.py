@@ -11,7 +11,7 @@ import psycopg
 PLAN, SETTLE = -1, -2
 """In place of a chunk's number."""
 HELD = ("claimed", "planning", "settling")
-OPEN = "open"
+DONE, OPEN = "done", "open"
 
 _WATCH = """
 CREATE TABLE chaos_history (

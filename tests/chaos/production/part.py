@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tests.chaos import report
 from tests.chaos.production.blows import KILLS, REDIS
-from tests.chaos.production.check import TAKEN_OVER_WITHIN, late, problems
+from tests.chaos.production.check import TAKEN_OVER_WITHIN, late, problems, too_slow
 from tests.chaos.production.history import holds
 from tests.chaos.production.run import Chaos, Outcome, Setup
-from tests.chaos.production.takeover import taken_over
+from tests.chaos.production.takeover import taken_back, taken_over
 from tests.chaos.report import Part
 
 
@@ -31,7 +31,7 @@ def whole(folder: Path, setup: Setup, tell: Callable[[str], None]) -> Part:
         rows=setup.rows,
         paid_twice=bill.paid_twice if bill else 0,
         may=bill.may_be_paid_twice if bill else 0,
-        problems=problems(outcome),
+        problems=problems(outcome) + too_slow(outcome),
         seconds=outcome.seconds,
         details=_details(outcome, kinds),
     )
@@ -41,11 +41,13 @@ def _details(outcome: Outcome, kinds: Counter[str]) -> str:
     """What struck it, what the providers did, how soon others went on, and what it cost."""
     held = holds(outcome.notes)
     asked = ", ".join(f"{name} {number:,}" for name, number in outcome.asked.items())
+    allowed = TAKEN_OVER_WITHIN * outcome.setup.lease
     return "\n".join(
         [
             report.counts("production: blows", dict(kinds.most_common())),
             report.counts(f"faults; requests: {asked}", dict(sorted(outcome.faults.items()))),
-            report.takeovers(taken_over(held, outcome.blows), TAKEN_OVER_WITHIN * outcome.setup.lease),
+            report.takeovers("taken back by others, s", taken_back(held, outcome.blows)),
+            report.takeovers(f"claimed by another, s ({allowed:g} allowed)", taken_over(held, outcome.blows)),
             report.counts("what it cost", _cost(outcome)),
         ]
     )  # fmt: skip

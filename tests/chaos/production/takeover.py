@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.production.blows import HOST, PROCESS, PROGRAM, STOP, Blow
-from tests.chaos.production.history import Hold
+from tests.chaos.production.history import DONE, OPEN, Hold
 
 UNDER_WAY = 1.0
 """Seconds: a claim that was sent before the blow may have been noted after it."""
@@ -36,12 +36,26 @@ def struck(held: Mapping[int, list[Hold]], blow: Blow) -> list[Hold]:
     ]
 
 
+def taken_back(held: Mapping[int, list[Hold]], blows: Iterable[Blow]) -> dict[str, Times]:
+    """By the kind of blow, until somebody saw it and let others have the work."""
+    times = _none()
+    for blow in blows:
+        for hold in struck(held, blow):
+            if hold.ended not in (DONE, OPEN):
+                times[blow.kind].seconds.append(hold.until - blow.at)
+    return times
+
+
 def taken_over(held: Mapping[int, list[Hold]], blows: Iterable[Blow]) -> dict[str, Times]:
-    """By the kind of blow. Work that was done in spite of it, by a commit under way, needs nobody."""
-    times = {kind: Times() for kind in (PROCESS, PROGRAM, HOST, STOP)}
+    """By the kind of blow, until another had it. Work that was done in spite of it needs nobody."""
+    times = _none()
     for blow in blows:
         for hold in struck(held, blow):
             later = [other for other in held[hold.number] if other.since > hold.since]
             if later:
                 times[blow.kind].seconds.append(later[0].since - blow.at)
     return times
+
+
+def _none() -> dict[str, Times]:
+    return {kind: Times() for kind in (PROCESS, PROGRAM, HOST, STOP)}
