@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from tests.chaos.production.blows import KILLS, STOP
 from tests.chaos.production.history import DONE, Hold, holds
 from tests.chaos.production.run import Outcome
-from tests.chaos.production.takeover import struck, taken_over
+from tests.chaos.production.takeover import struck, taken_back
 from tests.simulation.problem import Kind, Problem, some
 
-TAKEN_OVER_WITHIN = 2.0
+TAKEN_BACK_WITHIN = 2.0
 """Leases."""
 
 
@@ -98,9 +98,9 @@ def _of_the_fences(outcome: Outcome) -> Iterator[Problem]:
 
 
 def too_slow(outcome: Outcome) -> list[Problem]:
-    """Kinds of blows after which work lay for longer than it may."""
-    most = TAKEN_OVER_WITHIN * outcome.setup.lease
-    times = taken_over(holds(outcome.notes), outcome.blows)
+    """Kinds of blows after which work lay with the struck for longer than it may."""
+    most = TAKEN_BACK_WITHIN * outcome.setup.lease
+    times = taken_back(holds(outcome.notes), outcome.blows)
     return [
         Problem(Kind.OTHER, f"{kind}: work lay for {each.at(1.0):.1f} s, {most:.1f} allowed")
         for kind, each in times.items()
