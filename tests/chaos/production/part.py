@@ -46,8 +46,8 @@ def _details(outcome: Outcome, kinds: Counter[str]) -> str:
         [
             report.counts("production: blows", dict(kinds.most_common())),
             report.counts(f"faults; requests: {asked}", dict(sorted(outcome.faults.items()))),
-            report.takeovers(f"taken back by others, s ({allowed:g} allowed)", taken_back(held, outcome.blows)),
-            report.takeovers("and claimed by one of them, s", taken_over(held, outcome.blows)),
+            report.takeovers(f"taken back, s ({allowed:g} allowed)", taken_back(held, outcome.blows)),
+            report.takeovers("and claimed by another, s", taken_over(held, outcome.blows)),
             report.counts("what it cost", _cost(outcome)),
         ]
     )  # fmt: skip
