@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     chosen = [section for section in SECTIONS if section.name in options.only]
     sizes = Sizes(
-        options.rows, options.gigabytes, options.tasks, options.processes, options.budget_rows,
-        options.through_rows,
+        options.rows, options.overhead_rows, options.gigabytes, options.tasks, options.listing_rows,
+        options.processes, options.budget_rows, options.through_rows, options.waiting_rows,
         options.ours, options.peers, options.rounds, options.peer_rows, options.killed_rows,
     )  # fmt: skip
     readings = Readings.load(RECORD) if options.write else Readings.none()
@@ -56,15 +56,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sections")
     parser.add_argument("--rows", nargs="+", type=int, default=default.rows, help="rows of the tasks")
     parser.add_argument(
+        "--overhead-rows", nargs="+", type=int, default=default.overhead_rows, help="the same, of overhead"
+    )
+    parser.add_argument(
         "--gigabytes", nargs="+", type=float, default=default.gigabytes, help="of large files"
     )
     parser.add_argument("--tasks", type=int, default=default.tasks, help="ended tasks in the ledger")
+    parser.add_argument(
+        "--listing-rows", type=int, default=default.listing_rows, help="of the task beside them"
+    )
     parser.add_argument(
         "--processes", nargs="+", type=int, default=default.processes, help="that share a budget"
     )
     parser.add_argument("--budget-rows", type=int, default=default.budget_rows, help="of the task they do")
     parser.add_argument(
         "--through-rows", type=int, default=default.through_rows, help="of the task that nothing holds back"
+    )
+    parser.add_argument(
+        "--waiting-rows", type=int, default=default.waiting_rows, help="of the task that waits for latency"
     )
     _add_peers(parser, default)
     parser.add_argument("--write", action="store_true", help=f"put it on record and into docs/{PAGE.name}")

@@ -39,4 +39,6 @@ def _speed(load: Load) -> float:
     return load.rows_a_second
 
 
-SECTION = Section("embedded", "With nothing configured", Load, measure_loads(DEFAULTS), _present)
+SECTION = Section(
+    "embedded", "With nothing configured", Load, measure_loads(DEFAULTS, lambda sizes: sizes.rows), _present
+)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Connection, create_engine, insert
 
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry
-from rowvec.ledgers.sql.sqlite import Sqlite
+from rowvec.ledgers.sql import SqlLedger
 from rowvec.ledgers.sql.tables import chunk_row, chunks, entry_row, plan_row, tasks
 from rowvec.manifest import chunk_files
 from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, PlannedChunk, Task, TaskState
@@ -33,14 +33,13 @@ class Seeded:
     chunks: int
 
 
-def seed_ledger(path: Path, count: int, seed: int = 7) -> Seeded:
-    """Make a ledger at `path` with so many tasks that have ended.
+def seed_ledger(url: str, count: int, seed: int = 7) -> Seeded:
+    """Make a ledger at `url`, sqlite:///… or postgresql://…, with so many tasks that have ended.
 
     Of twenty tasks one has failed and one was cancelled. Half have one to three chunks, a few some hundred.
     """
-    database = Sqlite(f"sqlite:///{path}", busy_seconds=30.0, clock=None)
-    database.prepare()
-    engine = create_engine(f"sqlite:///{path}")
+    asyncio.run(_prepare(url))
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     chance = random.Random(seed)
     begun = time.time() - 365 * 86_400
     ended: list[Task] = []
@@ -49,8 +48,13 @@ def seed_ledger(path: Path, count: int, seed: int = 7) -> Seeded:
             for order in range(len(ended), min(len(ended) + BATCH, count)):
                 ended.append(_add(connection, order, begun + order * 365 * 86_400 / count, chance))
     engine.dispose()
-    database.close()
     return Seeded([task.id for task in ended], sum(task.chunks_total for task in ended))
+
+
+async def _prepare(url: str) -> None:
+    ledger = SqlLedger.open(url, {})
+    await ledger.ready()
+    await ledger.close()
 
 
 def _add(connection: Connection, order: int, at: float, chance: random.Random) -> Task:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psycopg
 
 from benchmarks.findings import Findings, Goal, Plot, Table, at_most, number
 from benchmarks.latency import Latency, Rounds
@@ -16,9 +19,10 @@ from benchmarks.loads import STATUS_MS
 from benchmarks.section import Section, Sizes
 from benchmarks.service import Service, serving
 from benchmarks.table import write_table
+from tests.servers import postgres
 
-ROWS = 300_000
-"""Rows of the task that runs meanwhile."""
+DURABLE = {"fsync": "on", "full_page_writes": "on"}
+"""As a PostgreSQL is that somebody relies on."""
 
 QUESTIONS = 400
 A_SECOND = 40.0
@@ -44,13 +48,33 @@ class Listing:
 def _measure(folder: Path, sizes: Sizes) -> Iterator[tuple[str, Listing]]:
     tables = folder / "tables"
     tables.mkdir()
-    write_table(tables / "rows.csv", ROWS)
-    ledger = folder / "service" / "data" / "ledger.db"
-    ledger.parent.mkdir(parents=True)
-    seeded = seed_ledger(ledger, sizes.tasks)
-    size = ledger.stat().st_size / 1e6
-    with serving(folder / "service", tables, OVERHEAD) as service:
-        yield f"{sizes.tasks}", _ask(service, tables / "rows.csv", seeded, size)
+    write_table(tables / "rows.csv", sizes.listing_rows)
+    for name, opened in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
+        with (
+            opened(folder / name, sizes.tasks) as (url, seeded, size),
+            serving(folder / name, tables, OVERHEAD | {"LEDGER_URL": url}) as service,
+        ):
+            yield name, _ask(service, tables / "rows.csv", seeded, size)
+
+
+@contextmanager
+def _sqlite(folder: Path, tasks: int) -> Iterator[tuple[str, Seeded, float]]:
+    """A ledger with so many tasks: its address, what it holds, and its size in MB."""
+    path = folder / "data" / "ledger.db"
+    path.parent.mkdir(parents=True)
+    seeded = seed_ledger(f"sqlite:///{path}", tasks)
+    yield f"sqlite:///{path}", seeded, path.stat().st_size / 1e6
+
+
+@contextmanager
+def _postgresql(_folder: Path, tasks: int) -> Iterator[tuple[str, Seeded, float]]:
+    """The same in a PostgreSQL of its own, which knows its tables as one does that has long been at work."""
+    with postgres.running(**DURABLE) as server:
+        seeded = seed_ledger(server.url, tasks)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        yield server.url, seeded, row[0] / 1e6 if row else 0.0
 
 
 def _ask(service: Service, table: Path, seeded: Seeded, ledger_mb: float) -> Listing:
@@ -92,16 +116,16 @@ def _latency(service: Service, path: str) -> Latency:
 
 
 def _present(readings: Mapping[str, Listing]) -> Findings:
-    tables = [_table(listing) for listing in readings.values()]
-    return Findings(tables, _goals(readings), [_plot(listing) for listing in readings.values()])
+    tables = [_table(name, listing) for name, listing in readings.items()]
+    return Findings(tables, _goals(readings), [_plot(name, listing) for name, listing in readings.items()])
 
 
-def _table(listing: Listing) -> Table:
+def _table(name: str, listing: Listing) -> Table:
     load = listing.load
     return Table(
         ("asked", "while", "answers", "p50, ms", "p99, ms", "worst, ms"),
         [[f"`{asked}`", meanwhile, *_figures(latency)] for asked, meanwhile, latency in _all(listing)],
-        f"A ledger of {listing.tasks:,} ended tasks with {listing.chunks:,} chunks "
+        f"A ledger on {name} of {listing.tasks:,} ended tasks with {listing.chunks:,} chunks "
         f"({listing.ledger_mb:,.0f} MB). The task that runs beside it has {load.rows:,} rows and costs "
         f"the worker {load.cpu_us_a_row:.1f} µs of CPU a row; others used {load.others:.0%} of the CPU.",
     )
@@ -118,9 +142,9 @@ def _figures(latency: Latency) -> list[str]:
     return [f"{latency.samples:,}", *map(number, (latency.p50, latency.p99, latency.worst))]
 
 
-def _plot(listing: Listing) -> Plot:
+def _plot(name: str, listing: Listing) -> Plot:
     lines = {
-        f"{asked}, {meanwhile}": latency.tail()
+        f"{asked}, {meanwhile}, {name}": latency.tail()
         for asked, meanwhile, latency in _all(listing)
         if meanwhile != "idle" or asked == "GET /tasks"
     }
@@ -132,8 +156,12 @@ def _plot(listing: Listing) -> Plot:
 
 
 def _goals(readings: Mapping[str, Listing]) -> list[Goal]:
-    full = readings.get("10000")
-    name = "10,000 tasks in the ledger, one more at work"
+    return [goal for name in ("SQLite", "PostgreSQL") for goal in _goals_on(name, readings.get(name))]
+
+
+def _goals_on(ledger: str, listing: Listing | None) -> list[Goal]:
+    full = listing if listing and (listing.tasks, listing.load.rows) == (10_000, 1_000_000) else None
+    name = f"{ledger} with 10,000 tasks, one more of 1,000,000 rows at work"
     return [
         at_most(f"{name}: `GET /tasks` p99", TASKS_MS, "ms", lambda one: one.tasks_busy.p99, full),
         at_most(f"{name}: `GET /status` p99", STATUS_MS, "ms", lambda one: one.load.status.p99, full),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.findings import Plot, Table, number
@@ -15,11 +15,13 @@ STATUS_MS = 20.0
 """Within this `GET /status` is to answer 99 of 100 times, whatever the worker does."""
 
 
-def measure_loads(settings: Mapping[str, str]) -> Callable[[Path, Sizes], Iterator[tuple[str, Load]]]:
+def measure_loads(
+    settings: Mapping[str, str], many: Callable[[Sizes], Sequence[int]]
+) -> Callable[[Path, Sizes], Iterator[tuple[str, Load]]]:
     """A fresh service for each number of rows, so that its peak of memory is that of this task."""
 
     def measure(folder: Path, sizes: Sizes) -> Iterator[tuple[str, Load]]:
-        for rows in sizes.rows:
+        for rows in many(sizes):
             tables = folder / f"tables-{rows}"
             tables.mkdir()
             table = tables / f"{rows}.csv"

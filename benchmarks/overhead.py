@@ -15,7 +15,7 @@ def _present(loads: Mapping[str, Load]) -> Findings:
 
 
 def _goals(loads: Mapping[str, Load]) -> list[Goal]:
-    middle, large = loads.get("100000"), loads.get("1000000")
+    middle, large, largest = loads.get("100000"), loads.get("1000000"), loads.get("10000000")
     return [
         at_most("overhead, 100,000 rows: CPU of the worker", 60, "µs a row", _cpu, middle),
         at_most("overhead, 1,000,000 rows: CPU of the worker", 60, "µs a row", _cpu, large),
@@ -32,6 +32,15 @@ def _goals(loads: Mapping[str, Load]) -> list[Goal]:
             "overhead, 1,000,000 rows: `GET /status` p99", STATUS_MS, "ms",
             lambda one: one.status.p99, large,
         ),
+        at_most(
+            "overhead, 10,000,000 rows: CPU a row to that at 1,000,000", 1.1, "times",
+            lambda one, other: _cpu(one) / _cpu(other), largest, large,
+        ),
+        at_most("overhead, 10,000,000 rows: peak of the worker", 256, "MB", _peak, largest),
+        at_most(
+            "overhead, 10,000,000 rows: that peak to the one at 1,000,000", 1.1, "times",
+            lambda one, other: _peak(one) / _peak(other), largest, large,
+        ),
     ]  # fmt: skip
 
 
@@ -43,4 +52,10 @@ def _peak(load: Load) -> float:
     return load.worker_peak
 
 
-SECTION = Section("overhead", "The machine alone", Load, measure_loads(OVERHEAD), _present)
+SECTION = Section(
+    "overhead",
+    "The machine alone",
+    Load,
+    measure_loads(OVERHEAD, lambda sizes: sizes.overhead_rows),
+    _present,
+)

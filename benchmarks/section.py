@@ -14,17 +14,21 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What is asked for on the command line: rows of tasks, GB of files, tasks in the ledger; processes that
-    share a budget, and the rows of the task that they do; rows of the task that nothing holds back; the
-    forms of ours and the peers that are set beside each other, in so many rounds, and the rows of ours there
-    without latency and at a kill."""
+    """What is asked for on the command line: rows of tasks, those of the machine alone among them; GB of
+    files; tasks in the ledger, and the rows of the one that runs beside them; processes that share a budget,
+    and the rows of the task that they do; rows of the task that nothing holds back, and of the one that waits
+    for latency; the forms of ours and the peers that are set beside each other, in so many rounds, and the
+    rows of ours there without latency and at a kill."""
 
     rows: Sequence[int] = (10_000, 100_000, 1_000_000)
+    overhead_rows: Sequence[int] = (10_000, 100_000, 1_000_000, 10_000_000)
     gigabytes: Sequence[float] = (1, 10)
     tasks: int = 10_000
+    listing_rows: int = 1_000_000
     processes: Sequence[int] = (1, 2, 4)
     budget_rows: int = 50_000
     through_rows: int = 100_000
+    waiting_rows: int = 30_000
     ours: Sequence[str] = ("embedded", "celery")
     peers: Sequence[str] = ()
     rounds: int = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
@@ -36,13 +37,17 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One claim of one worker. Fences do not reach the vector store: this check stands before it."""
+    """One claim of one worker. Fences do not reach the vector store: this check stands before it.
+
+    `more` is to be called when the ledger has more to hand out than before.
+    """
 
     ledger: Ledger
     worker: str
     claim: Claim
     heartbeat: Heartbeat
     waits: Waits = field(default_factory=Waits)
+    more: Callable[[], None] = lambda: None
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.

@@ -34,4 +34,5 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
         batch.append(item)
         if len(batch) >= APPEND or item.number < 2:
             await machine.ledger.append_chunks(task.id, fence, batch)
+            lease.more()
             batch = []

@@ -147,7 +147,8 @@ class Worker:
     # One piece of work
 
     async def _do(self, claim: Claim) -> None:
-        lease = Lease(self._machine.ledger, self.id, claim, self._heartbeat, self._waits)
+        ledger, more = self._machine.ledger, self._woken.set
+        lease = Lease(ledger, self.id, claim, self._heartbeat, self._waits, more)
         try:
             await RUN[claim.kind](self._machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning

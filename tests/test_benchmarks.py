@@ -25,6 +25,7 @@ from benchmarks.section import Section
 from benchmarks.service import PASSED_ON
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import Counts, Task
+from tests.servers.postgres import PostgresServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -183,12 +184,19 @@ def test_readings_come_back_from_their_file_unless_of_another_machine(tmp_path: 
     assert Readings.load(path).sections == {}
 
 
-def test_a_seeded_ledger_keeps_the_law(tmp_path: Path) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path, postgres_server: PostgresServer) -> str:
+    return (
+        postgres_server.new_schema() if request.param == "postgresql" else f"sqlite:///{tmp_path}/ledger.db"
+    )
+
+
+def test_a_seeded_ledger_keeps_the_law(ledger_url: str) -> None:
     """Read through the contract: every task has ended, has its chunks, and accounts for every row."""
-    seeded = seed_ledger(tmp_path / "ledger.db", 40)
+    seeded = seed_ledger(ledger_url, 40)
 
     async def read() -> list[tuple[Task, list[Counts]]]:
-        ledger = SqlLedger.open(f"sqlite:///{tmp_path / 'ledger.db'}", {})
+        ledger = SqlLedger.open(ledger_url, {})
         await ledger.ready()
         tasks = (await ledger.tasks(limit=100)).tasks
         found = [(task, [c.counts for c in await ledger.chunks(task.id, limit=1000)]) for task in tasks]
@@ -213,7 +221,7 @@ def test_the_share_of_a_budget_leaves_out_what_a_full_bucket_gives() -> None:
 
 def test_a_part_of_the_benchmarks_runs() -> None:
     """The real service, a small task through it, and a row of figures for it."""
-    command = [sys.executable, "-m", "benchmarks", "--only", "overhead", "--rows", "1500"]
+    command = [sys.executable, "-m", "benchmarks", "--only", "overhead", "--overhead-rows", "1500"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     (figures,) = [line for line in run.stdout.splitlines() if line.startswith("| 1,500 |")]

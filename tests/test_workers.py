@@ -317,3 +317,16 @@ async def test_a_stopping_worker_hands_back_what_does_not_end_in_time(shop: Work
     assert await shop.ledger.workers() == []
     assert (chunk.state, chunk.crashes, chunk.attempts) == (ChunkState.READY, 0, 0)
     assert shop.store.written == []
+
+
+# Planning
+
+
+async def test_chunks_are_begun_while_the_table_is_still_being_planned(shop: Workshop) -> None:
+    """A worker that looks by itself only once an hour takes the first chunks as soon as they are there."""
+    shop.write(numbered(2_000))
+    task_id = await shop.submit()
+    shop.ledger.plans_wait_for_a_chunk = True
+    async with shop.worker(poll=3600.0):
+        task = await shop.ledger.end_of(task_id)
+    assert (task.state, task.chunks_done) == (TaskState.COMPLETED, 200)

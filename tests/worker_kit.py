@@ -16,7 +16,7 @@ from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.machine import Limits, Machine
-from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, Task
+from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, Task, Totals
 from rowvec.retry import RetryPolicy
 from rowvec.spec import TaskSpec
 from rowvec.vectors import Embedding, VectorBatch
@@ -31,7 +31,8 @@ class WatchedLedger(SqlLedger):
     """Tells of every write, so that a test awaits a state instead of sleeping until it may be there.
 
     The next `outages[name]` calls of that name find it away; while `deaf`, all beats do. `sweeps` says
-    whether anybody is buried for being silent.
+    whether anybody is buried for being silent. With `plans_wait_for_a_chunk` a plan does not come to its end
+    before a chunk is done.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,6 +42,7 @@ class WatchedLedger(SqlLedger):
         self.deaf = False
         self.missed = 0
         self.sweeps = True
+        self.plans_wait_for_a_chunk = False
 
     async def until(self, task_id: str, true: Callable[[Task], bool]) -> Task:
         """The task as soon as this is true of it. Raises TimeoutError when it never is."""
@@ -78,6 +80,11 @@ class WatchedLedger(SqlLedger):
     async def append_chunks(self, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> None:
         self._or_away("append_chunks")
         await super().append_chunks(task_id, fence, chunks)
+
+    async def planned(self, task_id: str, fence: int, totals: Totals) -> None:
+        if self.plans_wait_for_a_chunk:
+            await self.until(task_id, lambda task: task.chunks_done > 0)
+        await super().planned(task_id, fence, totals)
 
     async def pinned(self, task_id: str, fence: int, spec: TaskSpec) -> None:
         self._or_away("pinned")
@@ -212,11 +219,11 @@ class Workshop:
 
     @asynccontextmanager
     async def worker(
-        self, stop: asyncio.Event | None = None, grace: float = PATIENCE
+        self, stop: asyncio.Event | None = None, grace: float = PATIENCE, poll: float = 0.01
     ) -> AsyncIterator[Worker]:
         """A worker that runs until the end of the block; then it has stopped and raised what it raises."""
         stop = stop or asyncio.Event()
-        worker = Worker(self.machine, poll=0.01, grace=grace, retry=RetryPolicy(3, 0.0))
+        worker = Worker(self.machine, poll=poll, grace=grace, retry=RetryPolicy(3, 0.0))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(worker.run(stop))
             yield worker

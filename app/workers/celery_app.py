@@ -1,12 +1,16 @@
 """Celery: `celery -A app.workers.celery_app worker`. The message is a doorbell, the ledger decides.
 
 No result backend, no chord, nothing but JSON, and a message holds nothing: one that is lost or doubled
-costs a few seconds at most, for each process also looks into the ledger by itself.
+costs a few seconds at most, for each process also looks into the ledger by itself. It is acknowledged late:
+else a busy program would take the next one, too, and keep it from those that are idle.
 """
 
 from __future__ import annotations
 
+import warnings
+
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 
 from app.config import Settings, settings
 from app.workers.pool import Pool
@@ -18,6 +22,9 @@ BROKER_SECONDS = 5.0
 _VISIBILITY_SECONDS = 600
 _SHUTDOWN_SECONDS = 30.0
 _MOST_KILOBYTES = 2_000_000
+
+# At each loss of the broker Celery warns of the default that is set below.
+warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 
 def make(config: Settings) -> Celery:
@@ -31,10 +38,10 @@ def make(config: Settings) -> Celery:
         task_default_queue=QUEUE,
         worker_concurrency=config.max_workers,
         worker_prefetch_multiplier=1,
-        # A message is off the queue before it is worked on, so that a lost broker has nothing to cancel: a
-        # process is never ended with chunks in its hands. Said, so that Celery does not warn at each loss.
-        task_acks_late=False,
-        worker_cancel_long_running_tasks_on_connection_loss=True,
+        task_acks_late=True,
+        # With it Celery would end the process that hears a message whose broker is lost, with chunks in its
+        # hands, for a message that costs nothing when it comes twice. Celery 6 does so unless told.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_max_memory_per_child=_MOST_KILOBYTES,
         worker_soft_shutdown_timeout=_SHUTDOWN_SECONDS,
         worker_redirect_stdouts=False,

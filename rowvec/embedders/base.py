@@ -14,7 +14,7 @@ class Embedder(ABC):
 
     `max_tokens` is the longest text, `max_inputs` and `max_request_tokens` the largest request.
     `price` is in dollars per million tokens. `in_flight` is how many chunks are worth having under way for
-    its sake: where it computes in this process one is read and one stored meanwhile, a network hides more.
+    its sake: where it computes in this process another is read or stored meanwhile, a network hides more.
     `rates` are what the account is held to from the start;
     `tells_rates` says that answers may bring others (`Embedding.rates`). `counts_exactly` says that
     `count_tokens` gives what is paid for, so that an estimate of the costs need not guess.
@@ -26,7 +26,7 @@ class Embedder(ABC):
     max_inputs: int
     max_request_tokens: int
     price: float = 0.0
-    in_flight: int = 3
+    in_flight: int = 2
     rates: Rates = Rates()
     tells_rates: bool = False
     counts_exactly: bool = True

@@ -19,7 +19,7 @@ class VectorStore(ABC):
     max_batch: int
     max_batch_bytes: int
     max_metadata_bytes: int
-    in_flight: int = 3
+    in_flight: int = 2
 
     @classmethod
     @abstractmethod

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 
+from app.workers.celery_app import QUEUE
+from tests.acceptance.production import CeleryWorker, freeze
 from tests.acceptance.service import ROOT, Service
 from tests.servers import redis
 from tests.servers.redis import RedisServer
@@ -131,3 +136,42 @@ def test_without_a_broker_celery_says_what_it_needs(tmp_path: Path) -> None:
         )  # fmt: skip
     assert ended.returncode == 1
     assert b"error: Celery workers need BROKER_URL" in ended.stderr
+
+
+def test_a_busy_process_leaves_the_doorbell_to_an_idle_one(tmp_path: Path, redis_server: RedisServer) -> None:
+    """While the only process works, the message for others waits in the queue; the next process hears it."""
+    settings = {"BROKER_URL": redis_server.url, "EMBEDDER": "memory"}
+    with Service(tmp_path, **settings, MAX_WORKERS="1", MIN_FREE_BYTES="0") as service, ExitStack() as ending:
+        (service.rows / "rows.csv").write_text(
+            "id,text\n" + "".join(f"r{n},text {n}\n" for n in range(8_000))
+        )
+        service.start()
+        service.wait_alive()
+        broker = ending.enter_context(Redis.from_url(redis_server.url))
+        busy, idle = CeleryWorker(service, "busy"), CeleryWorker(service, "idle")
+        ending.callback(busy.kill)
+        ending.callback(idle.kill)
+        busy.start()
+        until(lambda: active(service) == 1, "no worker")
+        task_id = service.submit(data_source="s3_csv", s3_key="rows.csv", id_column="id", batch_size=50)
+        until(lambda: service.status(task_id)["progress"]["processed_records"] > 0, "no chunk is done")
+        (process,) = busy.pool()
+        freeze(process)
+        told = reserved(service)
+        waiting = broker.llen(QUEUE)
+        idle.start()
+        until(lambda: broker.llen(QUEUE) == 0, "nobody hears the doorbell")
+        process.resume()
+        status = service.end_of(task_id, PATIENCE)
+
+    assert (told, waiting) == ([], 1)
+    assert status["status"] == "completed"
+
+
+def reserved(service: Service) -> list[object]:
+    """Messages that Celery has taken from the queue and not begun."""
+    told = subprocess.run(
+        [*CELERY, "inspect", "reserved", "--json"],
+        cwd=ROOT, env=service._whole_environment(), capture_output=True,
+    )  # fmt: skip
+    return [message for messages in json.loads(told.stdout).values() for message in messages]
