@@ -7,10 +7,7 @@ else a busy program would take the next one, too, and keep it from those that ar
 
 from __future__ import annotations
 
-import warnings
-
 from celery import Celery
-from celery.exceptions import CPendingDeprecationWarning
 
 from app.config import Settings, settings
 from app.workers.pool import Pool
@@ -22,9 +19,6 @@ BROKER_SECONDS = 5.0
 _VISIBILITY_SECONDS = 600
 _SHUTDOWN_SECONDS = 30.0
 _MOST_KILOBYTES = 2_000_000
-
-# At each loss of the broker Celery warns of the default that is set below.
-warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 
 def make(config: Settings) -> Celery:
