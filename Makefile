@@ -50,9 +50,10 @@ bench-peers: ## install the script, LangChain and LlamaIndex apart, and measure 
 	@$(PY) -m benchmarks --only peers peers-limited peers-killed --peers script langchain llamaindex --write
 
 SEEDS ?= 1000
-chaos: ## simulate every fault and kill everything, again and again, and count the rows (SEEDS=10000 for more)
+ROWS ?= 200000
+chaos: ## simulate every fault and kill everything, again and again, and count the rows (SEEDS=10000 ROWS=1000000 for more)
 	@scripts/setup.sh dev
-	@$(PY) -m tests.chaos --seeds $(SEEDS)
+	@$(PY) -m tests.chaos --seeds $(SEEDS) --rows $(ROWS)
 
 controls: ## take each control of docs/security.md out, one after the other, and see its tests fail
 	@scripts/setup.sh dev

@@ -11,7 +11,7 @@ from rowvec.spool import drop_copy
 
 
 async def drop_leftovers(machine: Machine, task: Task) -> None:
-    """Remove its copy of the source, its exports, what it has paid for and asked to be mended. Harmless twice.
+    """Remove its copy of the source, exports, what it has paid for and asked to be mended. Harmless twice.
 
     Only where nothing of it is at work, and nothing ever will be. Raises RetryLater.
     """
