@@ -40,7 +40,7 @@ class Proxy:
     folder: Path
 
     def client(self, name: str = NAME, key: str | None = None, asked: str | None = None) -> httpx2.Client:
-        """Asks by that name over TLS, and trusts this proxy's certificate only; `asked` is the Host header."""
+        """Asks by that name over TLS and trusts this proxy's certificate; `asked` is the Host header."""
         trusted = ssl.create_default_context(cafile=self.folder / "fullchain.pem")
         headers = {"Host": asked or name} | ({"X-API-Key": key} if key else {})
         client = httpx2.Client(
@@ -88,7 +88,8 @@ def moved(it: Proxy, service: str) -> str:
 def certificate(folder: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}",
-         "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
+         "-addext", f"subjectAltName=DNS:{NAME}",
+         "-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
 
