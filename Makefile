@@ -1,6 +1,6 @@
 # Everything runs from .venv, which every target makes or brings up to date first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos
+.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos pictures
 PY := .venv/bin/python
 
 help: ## this list
@@ -53,3 +53,7 @@ SEEDS ?= 1000
 chaos: ## simulate every fault and kill everything, again and again, and count the rows (SEEDS=10000 for more)
 	@scripts/setup.sh dev
 	@$(PY) -m tests.chaos --seeds $(SEEDS)
+
+pictures: ## take docs/pictures anew, of every page, from the running service (needs Chromium)
+	@scripts/setup.sh dev
+	@$(PY) -m scripts.screenshots

@@ -14,6 +14,7 @@ from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable, Unusable
 from rowvec.filestores.base import FileStore
+from rowvec.gates import EMBEDDER
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
@@ -185,6 +186,8 @@ class Job:
                     purse.taken(most) as taken,
                     _within(lease.heartbeat.left()),
                 ):
+                    # Within the turn, which may have been waited for: nobody in the line calls either.
+                    await lease.gates.check(lease.ledger, EMBEDDER)
                     embedding = await self._embedder.embed(texts)
                     taken.spent = embedding.tokens
                     await turn.settle(embedding.tokens, embedding.rates)

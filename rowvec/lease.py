@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
+from rowvec.gates import Gates
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Claim
 from rowvec.waits import Waits
@@ -43,6 +44,7 @@ class Lease:
     claim: Claim
     heartbeat: Heartbeat
     waits: Waits = field(default_factory=Waits)
+    gates: Gates = field(default_factory=Gates)
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, PlainSerializer
 
 from rowvec.analysis import Analysis, analysed
+from rowvec.gates import in_words
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Hold, Task, TaskState, utc
 
@@ -195,7 +196,9 @@ async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None 
 
 
 async def _waits_for(ledger: Ledger, task_id: str) -> str | None:
-    """What the workers that are alive wait for with it, one sentence a part."""
+    """What workers that are alive wait for with it, one sentence a part; or which are paused by hand."""
+    if pauses := await ledger.provider_pauses():
+        return " ".join(map(in_words, pauses))
     said = {
         worker.waits[task_id] for worker in await ledger.workers() if worker.alive and task_id in worker.waits
     }
