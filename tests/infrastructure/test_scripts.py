@@ -75,12 +75,11 @@ def test_a_release_that_cannot_start_changes_nothing(ready: Ground) -> None:
 
 
 def test_a_release_that_is_not_well_in_its_place_is_taken_back(ready: Ground) -> None:
-    """Well beside the other, but not behind the socket: the one before runs again by itself."""
+    """Well beside the other, but not with the credentials of its place: the one before runs again by itself."""
     assert ready.deploy("--name", "one").returncode == 0
     main = ready.checkout / "app/main.py"
-    main.write_text(
-        main.read_text() + "\nimport os\n\nif 'LISTEN_FDS' in os.environ:\n    raise RuntimeError\n"
-    )
+    in_place = "'/etc/' in os.environ['CREDENTIALS_DIRECTORY']"
+    main.write_text(f"{main.read_text()}\nimport os\n\nif {in_place}:\n    raise RuntimeError\n")
     done = ready.deploy("--name", "two")
     assert done.returncode == 1 and "one runs again" in done.stderr, done.stdout + done.stderr
     assert ready.running == "one"
@@ -152,7 +151,9 @@ def test_a_deploy_under_load_loses_nothing(ready: Ground, tmp_path: Path) -> Non
         for task in load.tasks:
             assert follow(client, task)[-1] == "end"
             progress = client.get(f"/api/v1/status/{task}").json()
-            assert (progress["status"], progress["progress"]["upserted"]) == ("completed", 10), progress
+            assert (progress["status"], progress["progress"]["processed_records"]) == ("completed", 10), (
+                progress
+            )
 
 
 def test_health_is_told_in_one_line(ready: Ground) -> None:
