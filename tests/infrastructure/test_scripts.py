@@ -75,7 +75,7 @@ def test_a_release_that_cannot_start_changes_nothing(ready: Ground) -> None:
 
 
 def test_a_release_that_is_not_well_in_its_place_is_taken_back(ready: Ground) -> None:
-    """Well beside the other, but not with the credentials of its place: the one before runs again by itself."""
+    """Well beside the other, not with the credentials of its place: the one before runs again by itself."""
     assert ready.deploy("--name", "one").returncode == 0
     main = ready.checkout / "app/main.py"
     in_place = "'/etc/' in os.environ['CREDENTIALS_DIRECTORY']"
