@@ -5,7 +5,8 @@
 #   sudo scripts/deploy.sh [--name NAME] [--back]
 #
 # --back exchanges with the release before. NAME is that of the folder; without one it is the commit.
-# ROOT is a folder that stands for /, URL is asked for the health, CHECK_PORT is where a release is looked at first.
+# ROOT is a folder that stands for /, URL is asked for the health, CHECK_PORT is where a release is looked at first, and
+# WAIT the seconds that it then has to become well in its place (60).
 set -eu
 cd "$(dirname -- "$0")/.."
 . scripts/places.sh
@@ -20,7 +21,7 @@ while [ $# -gt 0 ]; do
     --name) name=${2:?} && shift 2 ;;
     --back) back=yes && shift ;;
     *)
-        sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
     esac
@@ -82,7 +83,7 @@ looks_well() {
     ) >"$ROOT$RELEASES/.check.log" 2>&1 &
     checked=$!
     well=0
-    scripts/health_check.sh --ready --url "http://127.0.0.1:$check_port" --wait 30 || well=1
+    scripts/health_check.sh --ready --url "http://127.0.0.1:$check_port" --wait 120 --while "$checked" || well=1
     [ ! -s "$lent/.pid" ] || kill "$(cat "$lent/.pid")"
     wait "$checked" || true
     return "$well"
@@ -95,8 +96,9 @@ exchange() {
     if uses_celery; then systemctl restart vectordb-worker.service; fi
 }
 
+# In its place, within so many seconds.
 is_well() {
-    scripts/health_check.sh --ready --url "$url" --wait "${WAIT:-60}"
+    scripts/health_check.sh --ready --url "$url" --wait "$1"
 }
 
 forget_old() {
@@ -119,11 +121,11 @@ else
     }
 fi
 exchange "$name"
-if ! is_well; then
+if ! is_well "${WAIT:-60}"; then
     [ -n "$running" ] || fail "The release $name is not well, and there is none before it: journalctl -u vectordb-api."
     say "The release $name is not well: going back to $running."
     exchange "$running"
-    is_well || fail "$running is not well either: journalctl -u vectordb-api."
+    is_well 120 || fail "$running is not well either: journalctl -u vectordb-api."
     fail "The release $name was not well; $running runs again."
 fi
 printf '%s\n' "$running" >"$ROOT$RELEASES/.before"

@@ -1,14 +1,15 @@
 #!/bin/sh
 # Does the service answer, and are its parts there? Prints one line; ends with 0 when all is well, 1 when it is not.
 #
-#   scripts/health_check.sh [--url http://127.0.0.1:8000] [--wait SECONDS] [--version VERSION] [--ready]
+#   scripts/health_check.sh [--url http://127.0.0.1:8000] [--wait SECONDS [--while PID]] [--version VERSION] [--ready]
 #
-# --wait tries again until then; --version wants that version to answer; --ready asks only whether it serves and its
-# ledger answers, not for workers and providers.
+# --wait tries again until then, --while as long as that process is there; --version wants that version to answer;
+# --ready asks only whether it serves and its ledger answers, not for workers and providers.
 set -eu
 
 url=http://127.0.0.1:8000
 wait=0
+pid=
 version=
 path=/api/v1/health
 while [ $# -gt 0 ]; do
@@ -16,6 +17,7 @@ while [ $# -gt 0 ]; do
     --url) url=${2:?} && shift 2 ;;
     --wait) wait=${2:?} && shift 2 ;;
     --version) version=${2:?} && shift 2 ;;
+    --while) pid=${2:?} && shift 2 ;;
     --ready) path=/readyz && shift ;;
     *)
         sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
@@ -51,6 +53,7 @@ while :; do
         exit 0
     fi
     [ "$(date +%s)" -lt "$end" ] || break
+    [ -z "$pid" ] || kill -0 "$pid" 2>/dev/null || break
     sleep 1
 done
 printf 'not healthy: %s%s says: %s\n' "$url" "$path" "${said:-nothing}" >&2

@@ -27,6 +27,8 @@ class Ground:
     checkout: Path
     listener: socket.socket
     check_port: int = field(default_factory=free_port)
+    patience: int = 120
+    """Seconds that a release has to become well in its place."""
 
     @property
     def url(self) -> str:
@@ -53,7 +55,8 @@ class Ground:
         environment = {
             "PATH": f"{self.root}/stubs:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.root), "LANG": "C.UTF-8", "PYTHON": sys.executable,
-            "ROOT": str(self.root), "URL": self.url, "CHECK_PORT": str(self.check_port), "WAIT": "20",
+            "ROOT": str(self.root), "URL": self.url, "CHECK_PORT": str(self.check_port),
+            "WAIT": str(self.patience),
             "STANDS_FOR_ROOT": str(self.root), "HELD_SOCKET": str(held),
         }  # fmt: skip
         return subprocess.run(

@@ -78,6 +78,7 @@ def test_a_release_that_is_not_well_in_its_place_is_taken_back(ready: Ground) ->
     """Well beside the other, not with the credentials of its place: the one before runs again by itself."""
     assert ready.deploy("--name", "one").returncode == 0
     main = ready.checkout / "app/main.py"
+    ready.patience = 5
     in_place = "'/etc/' in os.environ['CREDENTIALS_DIRECTORY']"
     main.write_text(f"{main.read_text()}\nimport os\n\nif {in_place}:\n    raise RuntimeError\n")
     done = ready.deploy("--name", "two")
