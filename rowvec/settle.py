@@ -10,18 +10,16 @@ from rowvec.again import write_again
 from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
 from rowvec.errors import UnknownTask
-from rowvec.export import drop_exports
 from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
+from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.manifest import Written, read_merged, written
 from rowvec.model import Task
-from rowvec.paid import drop_paid
-from rowvec.proof import drop_wish, prove
+from rowvec.proof import prove
 from rowvec.rejected import done_chunks, doubles_name, encode
 from rowvec.rejection import Rejection
-from rowvec.spool import drop_copy
 from rowvec.storing import vector_ids
 from rowvec.timed import TimedStore
 from rowvec.vectors import Stamp
@@ -59,10 +57,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     losers = sorted(settlement.losers, key=lambda note: note.row)
     await machine.files.write(doubles_name(task.id), encode(losers))
     await machine.ledger.settled(task.id, fence, len(losers), settlement.passages)
-    await drop_copy(machine, task)
-    await drop_exports(machine, task)
-    await drop_paid(machine.files, task.id)
-    await drop_wish(machine, task)
+    await drop_leftovers(machine, task)
 
 
 async def _settle_doubles(

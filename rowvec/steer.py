@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound, WrongState
+from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState
-from rowvec.paid import drop_paid
 from rowvec.proof import wish_for_mending
 from rowvec.purse import task_account
 from rowvec.sources.base import ExportedSource
 from rowvec.spec import TaskSpec
-from rowvec.spool import drop_copy, opened
+from rowvec.spool import opened
 
 
 async def resume(machine: Machine, task_id: str, more_tokens: int = 0) -> Task:
@@ -43,8 +43,7 @@ async def cancel(machine: Machine, task_id: str) -> Task:
     """
     task = await machine.ledger.flag(task_id, Flag.CANCEL)
     if task.state is TaskState.CANCELLED:
-        await drop_copy(machine, task)
-        await drop_paid(machine.files, task_id)
+        await drop_leftovers(machine, task)
     return task
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 from rowvec.analysis import Analysis, analysed
 from rowvec.gates import in_words
 from rowvec.ledgers.base import Around, Ledger
-from rowvec.model import Hold, Task, TaskState, utc
+from rowvec.model import Hold, ProviderPause, Task, TaskState, WorkerInfo, utc
 
 
 def _zulu(moment: datetime) -> str:
@@ -122,8 +122,8 @@ class SourceView(BaseModel):
 
 class StatusView(BaseModel):
     """`children` and `with_children` are told where one task is asked for, and null in lists and events.
-    `waits_for` says which part does not answer, and null in lists; what has not lasted for ten seconds may be
-    missing from it."""
+    `waits_for` says which part does not answer; what has not lasted for ten seconds may be missing
+    from it."""
 
     task_id: str
     status: str
@@ -195,17 +195,27 @@ async def status_of(
     """The task as callers see it now. The ledger is asked for what is around it where that is not given."""
     if around is None and not task.state.ended:
         around = await ledger.around(task.id)
-    waits_for = _waits_for(task, around) if around else None
+    waits_for = _waits_for(task, around.workers, around.pauses) if around else None
     return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
 
 
-def _waits_for(task: Task, around: Around) -> str | None:
+async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:
+    """What is waited for, by the id of a task that does."""
+    going = [task for task in tasks if not task.state.ended]
+    if not going:
+        return {}
+    pauses, workers = await ledger.provider_pauses(), await ledger.workers()
+    said = {task.id: _waits_for(task, workers, pauses) for task in going}
+    return {id_: words for id_, words in said.items() if words}
+
+
+def _waits_for(task: Task, workers: Sequence[WorkerInfo], pauses: Sequence[ProviderPause]) -> str | None:
     """What the workers that are alive wait for with it, one sentence a part; or which are paused by hand."""
     if task.state.ended:
         return None
-    if around.pauses:
-        return " ".join(map(in_words, around.pauses))
-    said = {worker.waits[task.id] for worker in around.workers if worker.alive and task.id in worker.waits}
+    if pauses:
+        return " ".join(map(in_words, pauses))
+    said = {worker.waits[task.id] for worker in workers if worker.alive and task.id in worker.waits}
     return " ".join(sorted(said)) or None
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.status import Moment, StatusView
+from app.api.status import Moment, StatusView, waits_of
 from rowvec.analysis import analysed
 from rowvec.estimate import Estimate
 from rowvec.ledgers.base import Ledger, Page
@@ -111,7 +111,11 @@ class TaskList(BaseModel):
     async def of(ledger: Ledger, page: Page) -> TaskList:
         now = await ledger.now()
         tables = await asyncio.gather(*(analysed(ledger, task) for task in page.tasks))
-        views = [StatusView.of(task, now, table) for task, table in zip(page.tasks, tables, strict=True)]
+        waits = await waits_of(ledger, page.tasks)
+        views = [
+            StatusView.of(task, now, table, waits_for=waits.get(task.id))
+            for task, table in zip(page.tasks, tables, strict=True)
+        ]
         return TaskList(tasks=views, next_cursor=page.cursor)
 
 
