@@ -1,6 +1,6 @@
 # Everything runs from .venv, which every target makes or brings up to date first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos controls
+.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos controls pictures
 PY := .venv/bin/python
 
 help: ## this list
@@ -57,3 +57,7 @@ chaos: ## simulate every fault and kill everything, again and again, and count t
 controls: ## take each control of docs/security.md out, one after the other, and see its tests fail
 	@scripts/setup.sh dev
 	@$(PY) -m tests.security
+
+pictures: ## take docs/pictures anew, of every page, from the running service (needs Chromium)
+	@scripts/setup.sh dev
+	@$(PY) -m scripts.screenshots

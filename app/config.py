@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     s3_bucket: str = ""
     metabase_url: str = ""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    session_secret: SecretStr = SecretStr("")
     chunk_size: int = Field(1000, ge=1, le=100_000)
     max_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     lease_seconds: float = Field(60, ge=2)
@@ -111,7 +112,8 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """All that must never be shown: keys, tokens, and passwords in addresses."""
-        return [*(key.get_secret_value() for key in self.api_keys), *secrets_in(self.for_machine())]
+        own = [*self.api_keys, self.session_secret]
+        return [*filter(None, (key.get_secret_value() for key in own)), *secrets_in(self.for_machine())]
 
 
 PARTS = ("OPENAI_", "PINECONE_", "METABASE_", "S3_", "AWS_", "TIKTOKEN_")

@@ -23,6 +23,7 @@ from rowvec.errors import (
 )
 from rowvec.filestores.base import FileStore
 from rowvec.flight import Flight
+from rowvec.gates import EMBEDDER
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
@@ -179,6 +180,8 @@ class Job:
                         purse.taken(most) as taken,
                         _within(lease.heartbeat.left()),
                     ):
+                        # Within the turn, which may have been waited for: nobody in the line calls either.
+                        await lease.gates.check(lease.ledger, EMBEDDER)
                         sent()
                         embedding = await self._embedder.embed(texts)
                         taken.spent = embedding.tokens

@@ -9,6 +9,7 @@
     ├── PauseNeeded             a person has to act; the task waits, and resumes without loss
     │   ├── CredentialsRefused  wrong key, wrong region, no permission
     │   ├── QuotaExhausted      the account has no money or no units left
+    │   ├── ProviderPaused      a person has paused all calls to it; the work is handed back until then
     │   ├── BudgetReached       the task, or the key's day, has spent what it may
     │   └── DiskLow             the data folder is nearly full
     ├── InputRefused            the provider refuses one of these inputs; bisect, reject that row
@@ -81,6 +82,10 @@ class CredentialsRefused(PauseNeeded):
 
 class QuotaExhausted(PauseNeeded):
     code = "quota-exhausted"
+
+
+class ProviderPaused(PauseNeeded):
+    code = "provider-paused"
 
 
 class BudgetReached(PauseNeeded):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
+from rowvec.gates import Gates
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Claim
 from rowvec.waits import Waits
@@ -47,6 +48,7 @@ class Lease:
     claim: Claim
     heartbeat: Heartbeat
     waits: Waits = field(default_factory=Waits)
+    gates: Gates = field(default_factory=Gates)
     more: Callable[[], None] = lambda: None
     claimed_at: float = -math.inf
     """On the worker's clock, before the ledger was asked for work and gave this."""

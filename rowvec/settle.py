@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
 from rowvec.errors import TaskFailed, UnknownTask
+from rowvec.gates import VECTOR_STORE
 from rowvec.landing import embed_and_store
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
@@ -39,6 +40,7 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed.
     """
     task, fence = lease.claim.task, lease.claim.fence
+    await lease.gates.check(lease.ledger, VECTOR_STORE)
     manifests = await written(done_chunks(machine.ledger, task.id))
     settlement = Settlement()
     await machine.store.catch_up(task.spec.namespace)

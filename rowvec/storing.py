@@ -11,6 +11,7 @@ import numpy as np
 from rowvec.describe import Entry
 from rowvec.embedding import Embedded
 from rowvec.errors import InputRefused, RequestTooLarge, Unavailable
+from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease, SharedCheck
 from rowvec.retry import outlast
 from rowvec.text import passage_id
@@ -90,6 +91,7 @@ class _Job:
 
     async def _upsert(self, part: VectorBatch) -> None:
         async with self.slots:
+            await self.lease.gates.check(self.lease.ledger, VECTOR_STORE)
             left = await self.shared.check()
             try:
                 async with asyncio.timeout(left):

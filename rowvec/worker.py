@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -13,26 +13,23 @@ from typing import Any, TypeVar
 import psutil
 import structlog
 
-from rowvec.errors import LeaseLost, PauseNeeded, RetryLater, TaskFailed, WrongState
+from rowvec.errors import LeaseLost, PauseNeeded, ProviderPaused, RetryLater, TaskFailed, WrongState
+from rowvec.handover import hand_all_over, hand_over
 from rowvec.lease import Heartbeat, Lease
-from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
-from rowvec.paid import put_down
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
 from rowvec.settle import run_settle
-from rowvec.spool import FOR_GOOD
 from rowvec.sweeper import sweep, this_host
 from rowvec.waits import Waits
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-LAST_SECONDS = 8.0
-"""That a stopping worker has, after its grace, to wait for what is on its way and to put down what is paid
-for."""
+PAUSED_SECONDS = 2.0
+"""So long, at least, a piece of work rests that met a provider paused by hand."""
 
 RUN = {WorkKind.PLAN: run_plan, WorkKind.CHUNK: run_chunk, WorkKind.SETTLE: run_settle}
 
@@ -66,7 +63,7 @@ class Worker:
         self._poll = poll
         self._grace = grace
         self._retry = retry or RetryPolicy()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Claim] = {}
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._waits = Waits()
         self._broken: BaseException | None = None
@@ -110,15 +107,20 @@ class Worker:
         if free <= 0:
             return
         asked_at = asyncio.get_running_loop().time()
-        claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
+        claims = await self._weather(self._claim(free), [])
         for claim in claims:
             piece = asyncio.create_task(self._do(claim, asked_at))
-            self._running.add(piece)
+            self._running[piece] = claim
             piece.add_done_callback(self._ended)
         await self._tell_others(claims)
 
+    async def _claim(self, most: int) -> list[Claim]:
+        """While a provider is paused, nothing that would only wait for it."""
+        closed = await self._machine.gates.closed(self._machine.ledger)
+        return await self._machine.ledger.claim(self.id, most, (lambda _: 0) if closed else allowance)
+
     def _ended(self, piece: asyncio.Task[None]) -> None:
-        self._running.discard(piece)
+        self._running.pop(piece, None)
         self._woken.set()
         if not piece.cancelled() and (error := piece.exception()):
             self._broken = error
@@ -150,31 +152,15 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._put_all_down()
-
-    async def _put_all_down(self) -> None:
-        """Where whoever goes on with the chunks of this worker finds it."""
-        claims = self._machine.kept.claims()
-        try:
-            async with asyncio.timeout(LAST_SECONDS):
-                await asyncio.gather(*(self._put_down(claim) for claim in claims))
-        except TimeoutError:
-            log.warning("what was paid for could not be put down in time", worker=self.id)
-
-    async def _put_down(self, claim: Claim) -> None:
-        machine = self._machine
-        await put_down(machine.files, machine.kept, claim)
-        task = await self._weather(machine.ledger.task(claim.task.id), None)
-        if task and task.state in FOR_GOOD:  # it ended meanwhile, by another worker or by a caller
-            await self._weather(drop_leftovers(machine, task), None)
+        await hand_all_over(self._machine)
 
     # One piece of work
 
     async def _do(self, claim: Claim, asked_at: float) -> None:
-        ledger, more = self._machine.ledger, self._woken.set
-        lease = Lease(ledger, self.id, claim, self._heartbeat, self._waits, more, asked_at)
+        machine, heart, more = self._machine, self._heartbeat, self._woken.set
+        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, asked_at)
         try:
-            await RUN[claim.kind](self._machine, lease)
+            await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
             await self._after(claim, self._machine.redact.clean(error))
 
@@ -195,10 +181,13 @@ class Worker:
                 await asyncio.sleep(1.0)
 
     async def _tell(self, claim: Claim, error: Exception) -> None:
-        if isinstance(error, PauseNeeded):
+        if isinstance(error, ProviderPaused):
+            await hand_over(self._machine, claim)
+            await self._hand_back(claim, None, await self._machine.ledger.now() + PAUSED_SECONDS)
+        elif isinstance(error, PauseNeeded):
             with suppress(WrongState):
                 await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
-            await self._put_down(claim)
+            await hand_over(self._machine, claim)
             await self._hand_back(claim, None, 0.0)
         elif isinstance(error, LeaseLost):
             # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.
@@ -258,7 +247,9 @@ class Worker:
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
             waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
-            beat = self._machine.ledger.beat(self.id, len(self._running), waits)
+            pieces = Counter(claim.task.id for claim in self._running.values())
+            usage = await self._machine.governor.usage(pieces)
+            beat = self._machine.ledger.beat(self.id, len(self._running), waits, usage)
             alive = await self._weather(beat, None)
             if alive:
                 self._heartbeat.renew(asked_at)

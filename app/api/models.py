@@ -173,6 +173,17 @@ class RetryRequest(Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"rejected": True}]})
 
     rejected: bool = Field(False, description="Send the rejected rows in again, too, as a child of the task.")
+    group: Annotated[str, Field(pattern="^[0-9a-f]{12}$", max_length=12)] | None = Field(
+        None, description="Only the failed chunks of that group of `/errors`; not together with `rejected`."
+    )
+
+
+class ProviderPauseRequest(Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "new contract from Monday on"}]})
+
+    reason: Annotated[Text, Field(min_length=1, max_length=200)] = Field(
+        "on request", description="Shown wherever it is told what tasks wait for."
+    )
 
 
 class ResumeRequest(Request):

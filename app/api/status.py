@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, PlainSerializer
 
 from rowvec.analysis import Analysis, analysed
+from rowvec.gates import in_words
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Hold, Task, TaskState, utc
 
@@ -195,9 +196,14 @@ async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None 
 
 
 async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:
-    """What the workers that are alive wait for, one sentence a part, by the id of a task that does."""
+    """What workers that are alive wait for, one sentence a part, by the id of a task that does; or which
+    parts are paused by hand."""
     going = [task.id for task in tasks if not task.state.ended]
-    workers = [worker for worker in await ledger.workers() if worker.alive] if going else []
+    if not going:
+        return {}
+    if pauses := await ledger.provider_pauses():
+        return dict.fromkeys(going, " ".join(map(in_words, pauses)))
+    workers = [worker for worker in await ledger.workers() if worker.alive]
     said = {id_: {worker.waits[id_] for worker in workers if id_ in worker.waits} for id_ in going}
     return {id_: " ".join(sorted(words)) for id_, words in said.items() if words}
 

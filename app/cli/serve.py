@@ -25,7 +25,13 @@ def serve(
         host, port = host or config.host, port or config.port
         check_free(host, port, other_port(port, "serve"))
         screen.note(f"Serving on http://{host}:{port} with data in {config.data}. Stop with Ctrl-C.")
-        uvicorn.run("app.main:app", host=host, port=port, log_level=config.log_level.lower())
+        # Only here: the other commands start without a web framework.
+        from app.main import app
+        from app.web.invitation import announce
+
+        announce(app, host, port)
+        uvicorn.run(app, host=host, port=port, log_level=config.log_level.lower())
+        screen.note("Stopped. What was submitted is kept, and goes on with: ./vectordb serve")
 
 
 def worker() -> None:

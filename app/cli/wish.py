@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 
 from rowvec.errors import SourceForbidden, SourceNotFound
 from rowvec.intake import TaskRequest
+from rowvec.machine import Machine
 
 File = Annotated[Path, typer.Argument(help="A CSV file anywhere on this machine.")]
 Wish = Callable[[str, str], TaskRequest]
@@ -64,18 +66,27 @@ def wish(
     )
 
 
-def of_a_table(command: Callable[[Path, Wish, bool], None]) -> Callable[..., None]:
-    """A command of a file, a wish and --json, with the options of `wish` in the wish's place."""
+def of_a_table(command: Callable[..., None]) -> Callable[..., None]:
+    """A command of a file, a wish and more, with the options of `wish` in the wish's place."""
+    asked = inspect.signature(wish, eval_str=True).parameters
 
     @wraps(command)
-    def with_options(file: Path, json: bool, **options: Any) -> None:
-        command(file, wish(**options), json)
+    def with_options(file: Path, **given: Any) -> None:
+        wanted = {name: given.pop(name) for name in asked}
+        command(file, wish(**wanted), **given)
 
-    file, _, json = inspect.signature(command, eval_str=True).parameters.values()
-    options = inspect.signature(wish, eval_str=True).parameters.values()
+    file, _, *more = inspect.signature(command, eval_str=True).parameters.values()
     shown: Any = with_options
-    shown.__signature__ = inspect.Signature([file, *options, json])
+    shown.__signature__ = inspect.Signature([file, *asked.values(), *more])
     return with_options
+
+
+def here(machine: Machine, file: Path, wish: Wish) -> tuple[Machine, TaskRequest]:
+    """What reads the file where it is, and the request for it: its folder takes the place of the one that a
+    service may read. Raises SourceNotFound or SourceForbidden."""
+    path = readable(file).resolve()
+    settings = {**machine.settings, "LOCAL_FILES_DIR": str(path.parent)}
+    return replace(machine, settings=settings), wish("local", path.name)
 
 
 def readable(file: Path) -> Path:

@@ -119,6 +119,8 @@ ASKED: dict[str, Callable[[Crowd], Awaitable[object]]] = {
     "submit with a key": lambda crowd: crowd.ledger.submit(spec("new"), "key"),
     "flag": lambda crowd: crowd.ledger.flag("t1000", Flag.PAUSE),
     "resume": lambda crowd: crowd.ledger.flag("t1000", Flag.RESUME),
+    "marks": lambda crowd: crowd.ledger.marks("t500"),
+    "retry some": lambda crowd: crowd.ledger.retry_chunks("t1000", [1, 2]),
     "beat": lambda crowd: crowd.ledger.beat("w", 1),
     "sweep": lambda crowd: crowd.ledger.sweep(60),
     "bury": lambda crowd: crowd.ledger.bury(["nobody"]),

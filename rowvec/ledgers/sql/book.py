@@ -23,18 +23,20 @@ from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.ledgers.sql.shelf import SqlShelf
 from rowvec.ledgers.sql.tables import (
+    MARK,
     chunk_of,
     chunk_row,
     chunks,
     entry_of,
     entry_row,
+    mark_of,
     plan_row,
     tasks,
     worker_of,
     worker_row,
     workers,
 )
-from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, Hold, Mark, PlannedChunk, Task, TaskState, WorkerInfo
 
 _FULL_SHELVES = 100
 """How many tasks of which a worker holds its fill may stand before one it may take from."""
@@ -160,6 +162,15 @@ class SqlBook(SqlShelf):
             wanted.append(chunks.c.state == state.value)
         return self._chunks(*wanted, limit=limit)
 
+    def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
+        """Rows as the driver gives them: ten thousand objects between would cost more than the read."""
+        wanted = (chunks.c.task_id == task_id) & (chunks.c.number > after)
+        query = select(*MARK).where(wanted).order_by(chunks.c.number).limit(limit)
+        return [mark_of(row) for row in self._connection.execute(query)]
+
+    def numbered(self, task_id: str, numbers: Sequence[int]) -> list[Chunk]:
+        return self._chunks(chunks.c.task_id == task_id, chunks.c.number.in_(numbers))
+
     def add_chunks(self, task_id: str, planned: Sequence[PlannedChunk]) -> list[PlannedChunk]:
         if not planned:
             return []
@@ -228,7 +239,8 @@ class SqlBook(SqlShelf):
     def reopen_failed(self, task_id: str) -> None:
         anew = {"state": ChunkState.READY.value, "attempts": 0, "crashes": 0, "not_before": 0.0}
         failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
-        self._connection.execute(update(chunks).where(failed).values(anew | {"error": None}))
+        never = dict.fromkeys(("error", "last_worker", "started_at", "ended_at"))
+        self._connection.execute(update(chunks).where(failed).values(anew | never))
 
     def _chunks(
         self,

@@ -1,0 +1,90 @@
+"""A real browser before the real service. What its policy refused, and what its scripts raised, is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+THEMES = ("light", "dark")
+WIDTHS = (360, 1280, 2560)
+PATIENCE_MS = 60_000
+REFUSALS = ("Failed to load resource", "Response Status Error Code 422")
+"""How the browser and htmx tell in the console of an answer that refuses something."""
+_TELL = """addEventListener("securitypolicyviolation", (event) =>
+  window.tellViolation(`${event.violatedDirective}: ${event.blockedURI} in ${event.documentURI}`))"""
+_TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's, without a window. One for a whole file of tests."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("There is no Chromium on this machine. Install it: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own. `complaints` are scripts that failed and policies that held."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def sign_in(self, key: str) -> None:
+        self.page.goto(f"{self.url}/")
+        self.page.get_by_label("API key").fill(key)
+        self.page.locator("main").get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(f"{self.url}/")
+
+    def look_over(self) -> None:
+        """This page is for everybody, in both themes and at every width; else AssertionError says why."""
+        shown = self.page.viewport_size
+        for theme in THEMES:
+            self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            found = Axe().run(self.page)
+            assert not found.violations_count, f"{self.page.url}, {theme}:\n{found.generate_report()}"
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            too_wide = self.page.evaluate(_TOO_WIDE)
+            assert too_wide <= 0, f"{self.page.url} is {too_wide} px too wide for {width}"
+        self.page.emulate_media(color_scheme=None, reduced_motion=None)
+        if shown:
+            self.page.set_viewport_size(shown)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        """A refused request is told by the page itself; all else in the console is a fault."""
+        if message.type == "error" and not message.text.startswith(REFUSALS):
+            self.complaints.append(f"console: {message.text}")
+
+
+@contextmanager
+def person(browser: Browser, url: str) -> Iterator[Person]:
+    """A fresh browser profile on the service at `url`. Raises AssertionError at the end for any complaint."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MS)
+    made = Person(context.new_page(), url)
+    made.page.expose_function("tellViolation", lambda told: made.complaints.append(told))
+    made.page.add_init_script(_TELL)
+    made.page.on("console", made._heard)
+    made.page.on("pageerror", lambda error: made.complaints.append(f"script: {error}"))
+    try:
+        yield made
+    finally:
+        context.close()
+    assert not made.complaints, made.complaints
