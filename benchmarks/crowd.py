@@ -82,8 +82,10 @@ class _Client:
         """Send a table in, again and again, and see what becomes of it."""
         await asyncio.sleep(self._chance.random() * self._think)
         upload = await self._upload()
-        while upload and time.perf_counter() < self._until:
+        while upload:
             await self._one_task(upload["file_id"])
+            if time.perf_counter() > self._until:
+                break
         self._connection.close()
 
     async def _one_task(self, file_id: str) -> None:

@@ -18,6 +18,7 @@ async def test_twenty_clients_at_once(tmp_path: Path) -> None:
     """They upload, submit, ask, cancel, list and search; every task comes to an end that fits."""
     key = secrets.token_hex(24)
     with serve(uvicorn(), tmp_path, API_KEYS=key, EMBEDDER="memory") as service:
+        service.client().get("/livez").raise_for_status()
         outcome = await crowd(int(service.url.rpartition(":")[2]), key, CLIENTS, SECONDS, THINK)
 
     assert outcome.seen.strange == []

@@ -34,6 +34,7 @@ def fuzz(folder: Path, environment: str, examples: int, seed: int = SEED, phases
     if environment:
         settings["ENVIRONMENT"] = environment
     with serve(uvicorn(), folder, **settings) as service:
+        service.client().get("/livez").raise_for_status()
         return _asked(service.url, key, folder, examples, seed, phases)
 
 

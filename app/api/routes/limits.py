@@ -35,7 +35,7 @@ async def limits(the: TheService, caller: TheCaller) -> LimitsView:
     operation_id="pauseProvider",
     dependencies=[Operating],
     summary="Hold all calls to a provider until it is resumed",
-    responses=refuses(401, 403, 422, 503),
+    responses=refuses(400, 401, 403, 413, 422, 503),
 )
 async def pause(
     provider: Provider, the: TheService, body: ProviderPauseRequest | None = None
