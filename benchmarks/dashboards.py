@@ -137,6 +137,7 @@ def _watched(service: Service, task_id: str, tasks: int, chunks: int) -> Dashboa
     _look(visitor, pages, samples, until)
     after = memory_mb(service.api)
     seconds = time.monotonic() - began
+    service.caller.close()  # the service has given up on a connection that was silent for so long
     if service.status(task_id)["completed_at"] is not None:
         raise RuntimeError("the task ended while it was watched: give it more rows")
     return Dashboards(
