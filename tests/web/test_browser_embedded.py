@@ -79,7 +79,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     journey.person.look_over()
     assert journey.download("All as CSV").count("empty-id") == 2
     assert "'=cmd" in journey.download("Table to repair")
-    journey.press("Send in again")
+    journey.press("Send rejected rows in again")
     journey.press("Send them in", within="#confirm")
     page.wait_for_url(lambda address: task_id not in address)
     journey.expect_state("Completed")

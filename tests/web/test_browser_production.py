@@ -88,7 +88,7 @@ def test_a_table_of_the_bucket_is_refused_in_part_and_mended(
     told = journey.download("All as CSV")
     assert told.count(MARKER) >= 3 and "\n=cmd" not in told
     openai.set(marker=None)
-    journey.press("Send in again")
+    journey.press("Send rejected rows in again")
     journey.press("Send them in", within="#confirm")
     page.wait_for_url(lambda address: task_id not in address)
     journey.expect_state("Completed in part")
