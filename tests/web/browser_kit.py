@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.web.hostile import INTRUDERS, LOOSE
+
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -53,7 +55,11 @@ class Person:
         self.page.wait_for_url(f"{self.url}/")
 
     def look_over(self) -> None:
-        """This page is for everybody, in both themes and at every width; else AssertionError says why."""
+        """This page is for everybody, in both themes and at every width, and what tables hold is text in it;
+        else AssertionError says why."""
+        for search in (INTRUDERS, LOOSE):
+            strange = self.page.evaluate(search)
+            assert not strange, f"{self.page.url}: {strange}"
         shown = self.page.viewport_size
         for theme in THEMES:
             self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,32 +10,11 @@ from pathlib import Path
 from playwright.sync_api import Locator, expect
 
 from tests.web.browser_kit import PATIENCE_MS, Person
+from tests.web.hostile import CELLS, NAME
 
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
-TURNED = "\u202eexe.gpj\u2067 hidden"
-CELLS = (HOSTILE, '=HYPERLINK("http://evil.example")', TURNED, "</textarea></p><svg/onload=alert(3)>")
-NAME = "odd '><b>name.csv"
-"""Without the quotation mark, which browsers send as %22."""
 ROWS = 600
 A_CHUNK = 20
 CHUNKS = ROWS // A_CHUNK
-MARKER = "POISON"
-
-
-def hostile_table(rows: int = ROWS, marked: bool = False) -> bytes:
-    """Cells that try something, one to five rows, and two rows without an id; with `marked`, three rows hold
-    the text that a provider refuses."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["id", "title", "<i onclick=alert(4)>more</i>"])
-    for number in range(rows - 2):
-        text = f"{CELLS[number % len(CELLS)]} {number}"
-        writer.writerow(
-            [f"r{number}", f"{text} {MARKER}" if marked and number in (7, 77, 177) else text, "x"]
-        )
-    writer.writerow(["", '=cmd|"/c calc"!A1', "y"])
-    writer.writerow(["", TURNED, "z"])
-    return table.getvalue().encode()
 
 
 @dataclass(frozen=True)
@@ -95,6 +72,9 @@ class Journey:
             self.person.look_over()
         self.see(f"{CHUNKS - 1} done", "1 done, rows rejected", within="#legend")
         assert page.evaluate("window.isTheSamePage"), "the page was loaded again"
+        page.locator("#cells").click(position={"x": 5, "y": 5})
+        self.see("Chunk 0", CELLS[0], within="#chunk")
+        self.person.look_over()
 
     def expect_state(self, word: str) -> None:
         expect(self.badge(word)).to_be_visible(timeout=PATIENCE_MS)
