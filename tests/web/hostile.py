@@ -8,8 +8,9 @@ import io
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
 TURNED = "\u202eexe.gpj\u2067 hidden"
 CELLS = (HOSTILE, '=HYPERLINK("http://evil.example")', TURNED, "</textarea></p><svg/onload=alert(3)>")
-NAME = "odd '><b>\u202ename.csv"
-"""Without the quotation mark, which browsers send as %22."""
+TAME = "odd '><b>name.csv"
+"""What is left of NAME where it is uploaded. Without a quotation mark, which browsers send as %22."""
+NAME = TAME.replace("name", "\u202ename")
 MARKER = "POISON"
 
 

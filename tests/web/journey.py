@@ -9,8 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, expect
 
-from tests.web.browser_kit import PATIENCE_MS, Person
-from tests.web.hostile import CELLS, NAME
+from tests.web.browser_kit import Person
+from tests.web.hostile import CELLS, NAME, TAME
 
 ROWS = 600
 A_CHUNK = 20
@@ -41,7 +41,7 @@ class Journey:
         self.person.page.locator(".bar nav").get_by_role("link", name="New task").click()
         page.get_by_label("CSV file").set_input_files(folder / NAME)
         page.wait_for_url("**/new/table?**")
-        self.see(NAME, "Will be embedded", *CELLS)
+        self.see(TAME, "Will be embedded", *CELLS)
 
     def choose(self, **options: str) -> None:
         """Fill in options by the names of their fields, and wait for the preview to follow."""
@@ -77,7 +77,7 @@ class Journey:
         self.person.look_over()
 
     def expect_state(self, word: str) -> None:
-        expect(self.badge(word)).to_be_visible(timeout=PATIENCE_MS)
+        expect(self.badge(word)).to_be_visible()
 
     def badge(self, word: str) -> Locator:
         return self.person.page.locator("main .badge", has_text=word).first
