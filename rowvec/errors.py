@@ -5,6 +5,7 @@
     │   ├── RateLimited         everyone waits together; the rows stay batched
     │   └── Unavailable         a part does not answer, times out, or cuts its reply short
     │       └── Unusable        it answers, and not what was asked; due to one input alone: reject that row
+    │           └── OtherDimension  vectors of another dimension; whatever is asked: the settings are wrong
     ├── PauseNeeded             a person has to act; the task waits, and resumes without loss
     │   ├── CredentialsRefused  wrong key, wrong region, no permission
     │   ├── QuotaExhausted      the account has no money or no units left
@@ -65,6 +66,10 @@ class Unavailable(RetryLater):
 
 class Unusable(Unavailable):
     code = "unusable"
+
+
+class OtherDimension(Unusable):
+    code = "other-dimension"
 
 
 class PauseNeeded(RowvecError):

@@ -15,6 +15,7 @@ import structlog
 
 from rowvec.errors import LeaseLost, PauseNeeded, ProviderPaused, RetryLater, TaskFailed, WrongState
 from rowvec.lease import Heartbeat, Lease
+from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
 from rowvec.paid import put_down
@@ -22,12 +23,16 @@ from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
 from rowvec.settle import run_settle
+from rowvec.spool import FOR_GOOD
 from rowvec.sweeper import sweep, this_host
 from rowvec.waits import Waits
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+LAST_SECONDS = 8.0
+"""That a stopping worker has, after its grace, to wait for what is on its way and to put down what is paid
+for."""
 
 PAUSED_SECONDS = 2.0
 """So long, at least, a piece of work rests that met a provider paused by hand."""
@@ -45,8 +50,9 @@ class Worker:
     the machine's parts can use would only cost memory.
 
     `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
-    stopping one lets its pieces end before it hands them back. `on_new_task` is called once for each
-    task of which this worker gets chunks: others may be asleep, and there may be more of them.
+    stopping one lets its pieces end before it hands them back and puts down what they have paid for.
+    `on_new_task` is called once for each task of which this worker gets chunks: others may be asleep, and
+    there may be more of them.
     """
 
     def __init__(
@@ -54,7 +60,7 @@ class Worker:
         machine: Machine,
         slots: int | None = None,
         poll: float = 0.25,
-        grace: float = 20.0,
+        grace: float = 5.0,
         retry: RetryPolicy | None = None,
         on_new_task: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -152,6 +158,23 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._put_all_down()
+
+    async def _put_all_down(self) -> None:
+        """Where whoever goes on with the chunks of this worker finds it."""
+        claims = self._machine.kept.claims()
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await asyncio.gather(*(self._put_down(claim) for claim in claims))
+        except TimeoutError:
+            log.warning("what was paid for could not be put down in time", worker=self.id)
+
+    async def _put_down(self, claim: Claim) -> None:
+        machine = self._machine
+        await put_down(machine.files, machine.kept, claim)
+        task = await self._weather(machine.ledger.task(claim.task.id), None)
+        if task and task.state in FOR_GOOD:  # it ended meanwhile, by another worker or by a caller
+            await self._weather(drop_leftovers(machine, task), None)
 
     # One piece of work
 
@@ -186,7 +209,7 @@ class Worker:
         elif isinstance(error, PauseNeeded):
             with suppress(WrongState):
                 await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
-            await put_down(self._machine.files, self._machine.kept, claim)
+            await self._put_down(claim)
             await self._hand_back(claim, None, 0.0)
         elif isinstance(error, LeaseLost):
             # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.

@@ -16,6 +16,7 @@ from rowvec import export, steer
 from rowvec.errors import InvalidRequest, RowvecError, SourceChanged, SourceDamaged, WrongState
 from rowvec.estimate import estimate
 from rowvec.filestores.s3 import S3Store
+from rowvec.housekeeping import Housekeeping
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.preview import preview
@@ -348,6 +349,22 @@ async def test_an_export_that_comes_late_replaces_none(shop: Shop) -> None:
     assert (_ended(ended), ended.spec.source.version) == ((TaskState.COMPLETED, 35), name)
     assert not any("LATE" in text for text in shop.embedder.given)
     assert await shop.exports(task_id) == []
+
+
+async def test_exports_of_a_process_that_died_over_them_go(shop: Shop) -> None:
+    """Whoever keeps house takes them, once the task has ended; before, they are somebody's."""
+    task_id = await shop.submit_question()
+    shop.embedder.held = "row 0,"
+    async with shop.worker():
+        await shop.embedder.entered.wait()
+        at_work = await shop.exports(task_id)
+        await Housekeeping(shop.machine).slow()
+        kept = await shop.exports(task_id)
+        shop.embedder.opened.set()
+        await shop.ledger.end_of(task_id)
+    await shop.machine.files.write(at_work[0], b"id,text\n")
+    await Housekeeping(shop.machine).slow()
+    assert (len(kept), await shop.exports(task_id)) == (1, [])
 
 
 async def _until(true: Any) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pybase64
 
-from rowvec.errors import Unavailable, Unusable
+from rowvec.errors import OtherDimension, Unavailable, Unusable
 from rowvec.vectors import Floats
 
 
@@ -39,6 +39,10 @@ class _Wrong(ValueError):
     """The reply is not what was asked for; the message says in what."""
 
 
+class _Missized(_Wrong):
+    """All its vectors have one and the same, and another dimension."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Float32 `vectors` of shape (texts, dimension), and the tokens billed; None where it does not say."""
@@ -56,6 +60,8 @@ def read(body: bytes, count: int, dimension: int, who: str) -> Reply:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         kind = Unusable if body.rstrip().endswith(b"}") else Unavailable
         raise kind(f"The answer of {who} is cut short or no embeddings: {error}.") from error
+    except _Missized as error:
+        raise OtherDimension(f"The answer of {who} is wrong: {error}") from error
     except _Wrong as error:
         raise Unusable(f"The answer of {who} is wrong: {error}.") from error
     return Reply(vectors, reply.usage.prompt_tokens or None if reply.usage else None)
@@ -109,9 +115,21 @@ def _vectors(places: Sequence[int], encoded: Sequence[_Encoded], count: int, dim
         missing[place] = 0
         floats = _floats(embedding)
         if len(floats) != width:
+            _check_sizes(encoded, dimension)
             raise _Wrong(f"its vector {place} has {len(floats) / 4:g} dimensions, not {dimension}")
         rows[place * width : (place + 1) * width] = floats
     return vectors
+
+
+def _check_sizes(encoded: Sequence[_Encoded], dimension: int) -> None:
+    """Raises _Missized where they agree in another dimension."""
+    sizes = {len(_floats(embedding)) for embedding in encoded}
+    if len(sizes) == 1 and not (size := sizes.pop()) % 4:
+        found = size // 4
+        raise _Missized(
+            f"its vectors have {found} dimensions, not {dimension}. If that is what the model gives, set "
+            f"OPENAI_DIMENSIONS={found} and submit the table again, into another namespace."
+        )
 
 
 def _floats(embedding: _Encoded) -> bytes:
