@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
 
 from tests.web.hostile import INTRUDERS, LOOSE
 
@@ -21,6 +21,7 @@ WIDTHS = (360, 1280, 2560)
 PATIENCE_MS = 60_000
 REFUSALS = ("Failed to load resource", "Response Status Error Code 422")
 """How the browser and htmx tell in the console of an answer that refuses something."""
+POLICY = "content-security-policy"
 _TELL = """addEventListener("securitypolicyviolation", (event) =>
   window.tellViolation(`${event.violatedDirective}: ${event.blockedURI} in ${event.documentURI}`))"""
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -79,6 +80,10 @@ class Person:
         if message.type == "error" and not message.text.startswith(REFUSALS):
             self.complaints.append(f"console: {message.text}")
 
+    def _answered(self, answer: Response) -> None:
+        if "html" in answer.headers.get("content-type", "") and POLICY not in answer.headers:
+            self.complaints.append(f"no policy: {answer.url}")
+
 
 @contextmanager
 def person(browser: Browser, url: str) -> Iterator[Person]:
@@ -89,6 +94,7 @@ def person(browser: Browser, url: str) -> Iterator[Person]:
     made.page.expose_function("tellViolation", lambda told: made.complaints.append(told))
     made.page.add_init_script(_TELL)
     made.page.on("console", made._heard)
+    made.page.on("response", made._answered)
     made.page.on("pageerror", lambda error: made.complaints.append(f"script: {error}"))
     try:
         yield made
