@@ -14,7 +14,8 @@ from tests.acceptance.production import INDEXES, OPENAI_KEY, Production, freeze,
 from tests.servers import postgres, redis, standin
 from tests.servers.moto import Moto
 from tests.web.browser_kit import chromium, person
-from tests.web.journey import A_CHUNK, CELLS, MARKER, Journey, hostile_table
+from tests.web.hostile import CELLS, MARKER, hostile_table
+from tests.web.journey import A_CHUNK, Journey
 
 ROWS = 300
 
