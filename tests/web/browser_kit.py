@@ -20,8 +20,14 @@ ARGUMENTS = (
 THEMES = ("light", "dark")
 WIDTHS = (360, 1280, 2560)
 PATIENCE_MS = 60_000
-REFUSALS = ("Failed to load resource", "Response Status Error Code 422")
-"""How the browser and htmx tell in the console of an answer that refuses something."""
+REFUSALS = (
+    "Failed to load resource",
+    "Response Status Error Code 422",
+    "htmx:sendAbort",
+    "htmx:afterRequest",
+)
+"""How the browser and htmx tell in the console of an answer that refuses something, and of a question that
+was given up because its page was left."""
 POLICY = "content-security-policy"
 _TELL = """addEventListener("securitypolicyviolation", (event) =>
   window.tellViolation(`${event.violatedDirective}: ${event.blockedURI} in ${event.documentURI}`))"""
@@ -60,6 +66,7 @@ class Person:
     def look_over(self) -> None:
         """This page is for everybody, in both themes and at every width, and what tables hold is text in it;
         else AssertionError says why."""
+        self.page.wait_for_load_state()
         for search in (INTRUDERS, LOOSE):
             strange = self.page.evaluate(search)
             assert not strange, f"{self.page.url}: {strange}"
