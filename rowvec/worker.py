@@ -106,10 +106,9 @@ class Worker:
         free = self._slots - len(self._running)
         if free <= 0:
             return
-        asked_at = asyncio.get_running_loop().time()
         claims = await self._weather(self._claim(free), [])
         for claim in claims:
-            piece = asyncio.create_task(self._do(claim, asked_at))
+            piece = asyncio.create_task(self._do(claim))
             self._running[piece] = claim
             piece.add_done_callback(self._ended)
         await self._tell_others(claims)
@@ -156,9 +155,9 @@ class Worker:
 
     # One piece of work
 
-    async def _do(self, claim: Claim, asked_at: float) -> None:
+    async def _do(self, claim: Claim) -> None:
         machine, heart, more = self._machine, self._heartbeat, self._woken.set
-        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, asked_at)
+        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more)
         try:
             await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
