@@ -1,4 +1,4 @@
-"""All settings, read once from the environment and `.env`. The names are a promise."""
+"""All settings, read once from the environment, credentials and `.env`. The names are a promise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Annotated
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from app.credentials import credentials
 from rowvec.machine import Limits
 from rowvec.redaction import secrets_in
 
@@ -47,6 +54,19 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     environment: str = "development"
     log_level: str = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before credentials, and those before `.env`."""
+        files = {name.lower(): value for name, value in credentials().items()}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, files), dotenv_settings
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -97,7 +117,8 @@ class Settings(BaseSettings):
         """
         return (
             {k: v for k, v in dotenv_values(".env").items() if v}
-            | dict(os.environ)
+            | credentials()
+            | {k: v for k, v in os.environ.items() if v}
             | {
                 "DATA_DIR": str(self.data),
                 "BROKER_URL": self.broker_url,

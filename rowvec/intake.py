@@ -18,7 +18,7 @@ from rowvec.machine import Limits, Machine
 from rowvec.metadata import TYPES
 from rowvec.purse import most_tokens
 from rowvec.sources.base import ExportedSource, Source
-from rowvec.spec import SourcePin, TaskSpec
+from rowvec.spec import SourcePin, TaskSpec, Verify
 from rowvec.text import Template
 
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -29,7 +29,8 @@ class TaskRequest:
     """What a caller may ask for. `ref` is a key, a file name or an upload's id, as `source` takes it.
 
     With `parent_id` it is a child: rows of an ended task, repaired. What is not given is as in the parent,
-    and so is its tenant. `max_tokens` and `max_dollars` are what it may spend at most.
+    and so is its tenant. `max_tokens` and `max_dollars` are what it may spend at most. `verify`
+    is how much of it is looked for in the store before it is completed.
     """
 
     source: str
@@ -52,6 +53,7 @@ class TaskRequest:
     allow_row_cap: bool = False
     max_tokens: int | None = None
     max_dollars: float | None = None
+    verify: Verify | None = None
     tenant: str = ""
     account: str = ""
 
@@ -149,6 +151,7 @@ def _inherited(request: TaskRequest, parent: TaskSpec) -> TaskRequest:
         metadata_types=types | dict(request.metadata_types),
         tenant=parent.tenant,
         account=request.account or parent.account,
+        verify=parent.verify if request.verify is None else request.verify,
     )
     if not request.text_columns and request.text_template is None:
         request = replace(request, text_columns=parent.text_columns, text_template=parent.text_template)
@@ -258,6 +261,7 @@ def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: Glimpse,
         tenant=request.tenant,
         account=request.account,
         max_tokens=most_tokens(request.max_tokens, request.max_dollars, machine.embedder.price),
+        verify=request.verify or Verify.NONE,
     )
 
 

@@ -7,6 +7,7 @@ from rowvec.errors import SourceChanged, SourceNotFound, WrongState
 from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState
+from rowvec.proof import wish_for_mending
 from rowvec.purse import task_account
 from rowvec.sources.base import ExportedSource
 from rowvec.spec import TaskSpec
@@ -49,12 +50,14 @@ async def cancel(machine: Machine, task_id: str) -> Task:
 async def retry(machine: Machine, task_id: str) -> Task:
     """Let a failed task try its failed chunks again, on the very bytes it was submitted with.
 
+    One that failed because the store did not hold what was written has the store mended, and verified again.
     Raises UnknownTask, WrongState, and SourceChanged when the source is another one by now or gone, as is
     its copy once the task's vectors were removed: chunks of two versions must not mix in one index.
     """
     task = await machine.ledger.task(task_id)
     if task.state is TaskState.FAILED:
         await check_unchanged(machine, task)
+        await wish_for_mending(machine, task)
     return await machine.ledger.flag(task_id, Flag.RETRY)
 
 

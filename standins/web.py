@@ -148,6 +148,9 @@ class _Connection:
         await self._writer.drain()
 
     def _put(self, event: h11.Event) -> None:
+        """Raises ConnectionError when the caller has left."""
+        if self._writer.is_closing():
+            raise ConnectionResetError
         for part in self._http.send_with_data_passthrough(event) or ():
             self._writer.write(part)
 

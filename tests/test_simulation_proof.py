@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rowvec.ledgers.books import work
 from tests.simulation import broken
 from tests.simulation.faults import Rates
 from tests.simulation.run import run
@@ -18,6 +19,7 @@ from tests.simulation.run import run
 ROOT = Path(__file__).parent.parent
 STOPS = Rates(steps_to_stop=40)
 """Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
+CALM = Rates()
 TELLING = ((1, None), (3, None), (9, None), (14, STOPS))
 """Few seeds that catch every broken machine."""
 
@@ -32,6 +34,25 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_no_more_vectors() -> No
     """Stopped while it asked whether it may, it took the old answer for a new one: over the winner of a
     doubled id, after the task was completed."""
     assert [run(seed, STOPS).problems for seed in (48, 72)] == [[], []]
+
+
+def test_a_task_that_is_cancelled_while_it_settles_counts_what_settling_has_found() -> None:
+    """Its doubles are doubles; the law once called that wrong."""
+    assert run(197).problems == []
+
+
+@pytest.mark.parametrize("seed", [2, 20])
+def test_an_error_that_nobody_expects_ends_the_run_and_is_told(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a ledger that is served at the other end of a wire, and in one in the process's own hands."""
+
+    def commit(*arguments: object) -> None:
+        raise KeyError("nobody expects this")
+
+    monkeypatch.setattr(work, "commit", commit)
+    problems = [problem.words for problem in run(seed, CALM).problems]
+    assert any("KeyError('nobody expects this') at" in words for words in problems), problems
 
 
 def test_a_seed_gives_the_same_run_again() -> None:

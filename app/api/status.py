@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, PlainSerializer
 
 from rowvec.analysis import Analysis, analysed
 from rowvec.gates import in_words
-from rowvec.ledgers.base import Ledger
-from rowvec.model import Hold, Task, TaskState, utc
+from rowvec.ledgers.base import Around, Ledger
+from rowvec.model import Hold, ProviderPause, Task, TaskState, WorkerInfo, utc
 
 
 def _zulu(moment: datetime) -> str:
@@ -189,23 +189,34 @@ class StatusView(BaseModel):
         )
 
 
-async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None = None) -> StatusView:
-    """The task as callers see it now."""
-    waits = await waits_of(ledger, [task])
-    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits.get(task.id))
+async def status_of(
+    ledger: Ledger, task: Task, children: Sequence[Task] | None = None, around: Around | None = None
+) -> StatusView:
+    """The task as callers see it now. The ledger is asked for what is around it where that is not given."""
+    if around is None and not task.state.ended:
+        around = await ledger.around(task.id)
+    waits_for = _waits_for(task, around.workers, around.pauses) if around else None
+    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
 
 
 async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:
-    """What workers that are alive wait for, one sentence a part, by the id of a task that does; or which
-    parts are paused by hand."""
-    going = [task.id for task in tasks if not task.state.ended]
+    """What is waited for, by the id of a task that does."""
+    going = [task for task in tasks if not task.state.ended]
     if not going:
         return {}
-    if pauses := await ledger.provider_pauses():
-        return dict.fromkeys(going, " ".join(map(in_words, pauses)))
-    workers = [worker for worker in await ledger.workers() if worker.alive]
-    said = {id_: {worker.waits[id_] for worker in workers if id_ in worker.waits} for id_ in going}
-    return {id_: " ".join(sorted(words)) for id_, words in said.items() if words}
+    pauses, workers = await ledger.provider_pauses(), await ledger.workers()
+    said = {task.id: _waits_for(task, workers, pauses) for task in going}
+    return {id_: words for id_, words in said.items() if words}
+
+
+def _waits_for(task: Task, workers: Sequence[WorkerInfo], pauses: Sequence[ProviderPause]) -> str | None:
+    """What the workers that are alive wait for with it, one sentence a part; or which are paused by hand."""
+    if task.state.ended:
+        return None
+    if pauses:
+        return " ".join(map(in_words, pauses))
+    said = {worker.waits[task.id] for worker in workers if worker.alive and task.id in worker.waits}
+    return " ".join(sorted(said)) or None
 
 
 def _progress(task: Task) -> Progress:
@@ -239,7 +250,8 @@ def _outcome(task: Task) -> str | None:
     if task.state is TaskState.CANCELLED:
         return f"cancelled; {_rows(counts.upserted)} landed before"
     if task.state is TaskState.FAILED:
-        return f"{_rows(task.unprocessed)} not processed"
+        missed = task.unprocessed or not task.planned
+        return f"{_rows(task.unprocessed)} not processed" if missed else "all rows processed; settling failed"
     if task.state is not TaskState.COMPLETED:
         return None
     if not task.rows_planned:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.status import Moment, StatusView, waits_of
 from rowvec.analysis import analysed
@@ -186,12 +186,17 @@ class VerificationView(BaseModel):
 
     task_id: str
     ok: bool
-    expected: int
+    expected: int = Field(description="Vectors of the rows that were looked at.")
     found: int
     missing_count: int
-    wrong_count: int
+    wrong_count: int = Field(description="There, with the content of another row of the task.")
+    extra_count: int = Field(description="There, written by the task, and of no row of it.")
     missing: list[str]
     wrong: list[str]
+    extra: list[str]
+    stored: int | None = Field(
+        description="All vectors of the namespace, whoever wrote them; null where that is not known exactly."
+    )
 
 
 class Removed(BaseModel):

@@ -13,6 +13,9 @@ from app.cli.exits import Exit
 from app.cli.screen import Screen
 from app.workers import embedded
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep a connection: who closes it first must not be we, with a request on its way."""
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="HOST when not given.")] = None,
@@ -30,7 +33,13 @@ def serve(
         from app.web.invitation import announce
 
         announce(app, host, port)
-        uvicorn.run(app, host=host, port=port, log_level=config.log_level.lower())
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_level=config.log_level.lower(),
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
         screen.note("Stopped. What was submitted is kept, and goes on with: ./vectordb serve")
 
 

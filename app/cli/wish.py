@@ -15,6 +15,7 @@ import typer
 from rowvec.errors import SourceForbidden, SourceNotFound
 from rowvec.intake import TaskRequest
 from rowvec.machine import Machine
+from rowvec.spec import Verify
 
 File = Annotated[Path, typer.Argument(help="A CSV file anywhere on this machine.")]
 Wish = Callable[[str, str], TaskRequest]
@@ -42,6 +43,13 @@ def wish(
     encoding: Annotated[
         str | None, typer.Option(help="For example cp1252; UTF-8 and marked UTF-16 need none.")
     ] = None,
+    verify: Annotated[
+        Verify | None,
+        typer.Option(
+            help="Look for all that was written, or a sample of it, in the store before it is completed.",
+            show_default="none",
+        ),
+    ] = None,
     repairs: Annotated[
         str | None, typer.Option(metavar="ID", help="The file has repaired rows of that task.")
     ] = None,
@@ -62,6 +70,7 @@ def wish(
         start_date=start_date,
         end_date=end_date,
         date_format=date_format,
+        verify=verify,
         parent_id=repairs,
     )
 

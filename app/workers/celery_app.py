@@ -33,6 +33,9 @@ def make(config: Settings) -> Celery:
         worker_concurrency=config.max_workers,
         worker_prefetch_multiplier=1,
         task_acks_late=True,
+        # With it Celery would end the process that hears a message whose broker is lost, with chunks in its
+        # hands, for a message that costs nothing when it comes twice. Celery 6 does so unless told.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_max_memory_per_child=_MOST_KILOBYTES,
         worker_soft_shutdown_timeout=_SHUTDOWN_SECONDS,
         worker_redirect_stdouts=False,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any
 
 from celery import signals
+from celery.exceptions import CPendingDeprecationWarning
 
 from app.config import Settings
 from app.logs import configure_logging
@@ -35,6 +37,7 @@ class Pool:
 
     def connect(self) -> None:
         signals.setup_logging.connect(self._log, weak=False)
+        signals.celeryd_after_setup.connect(self._hush, weak=False)
         signals.worker_init.connect(self._open, weak=False)
         signals.worker_process_init.connect(self._begin, weak=False)
         signals.worker_process_shutdown.connect(self._end, weak=False)
@@ -42,6 +45,11 @@ class Pool:
 
     def _log(self, **_: Any) -> None:
         configure_logging(self._config.log_level, self._config.secrets)
+
+    def _hush(self, **_: Any) -> None:
+        """Celery has asked for all its warnings by now; at each loss of the broker there is one that tells of
+        the default of a setting that is set."""
+        warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
     def _open(self, **_: Any) -> None:
         if not self._config.broker_url:

@@ -60,6 +60,16 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is told beside a task: the tasks that repaired rows of it, oldest first, all workers, and the
+    providers that are paused by hand."""
+
+    children: Sequence[Task]
+    workers: Sequence[WorkerInfo]
+    pauses: Sequence[ProviderPause]
+
+
 class Ledger(ABC):
     @classmethod
     @abstractmethod
@@ -111,6 +121,10 @@ class Ledger(ABC):
     @abstractmethod
     async def children(self, task_id: str) -> list[Task]:
         """Tasks submitted with this one as `parent_id`, oldest first. Raises UnknownTask."""
+
+    async def around(self, task_id: str) -> Around:
+        """`children`, `workers` and `provider_pauses` at once, where that costs less. Raises UnknownTask."""
+        return Around(await self.children(task_id), await self.workers(), await self.provider_pauses())
 
     @abstractmethod
     async def chunks(

@@ -16,7 +16,7 @@ from standins.desk import JSON
 from standins.faults import Faults
 from standins.openai import refusals, reply, wish
 from standins.openai.refusals import Refused
-from standins.openai.settings import FAULTS, Settings
+from standins.openai.settings import FAULTS, LOSING, Settings
 from standins.openai.till import Till
 from standins.openai.wish import Wish
 from standins.web import Answer, Hang, Request, Vanish
@@ -31,7 +31,7 @@ class OpenAI:
     def __init__(self) -> None:
         self._given = Settings()
         self._faults = Faults(FAULTS, {})
-        self.inquiries: dict[str, Callable[[Any], Any]] = {"billed": self._billed}
+        self.inquiries: dict[str, Callable[[Any], Any]] = {"billed": self._billed, "lost": self._lost}
         self.reset()
 
     @property
@@ -57,6 +57,9 @@ class OpenAI:
 
     def _billed(self, asked: Any) -> list[int]:
         return self._till.times(asked["texts"])
+
+    def _lost(self, asked: Any) -> list[int]:
+        return self._till.times_lost(asked["texts"])
 
     def _fill_buckets(self) -> None:
         settings = self._given
@@ -86,6 +89,8 @@ class OpenAI:
             await self._linger(began)
             raise refusals.bad_field("input")
         self._till.bill(wished.hashes, wished.tokens)
+        if fault in LOSING:
+            self._till.lose(wished.hashes)
         parts = reply.body(wished, fault)
         await self._linger(began)
         return await self._sent(parts, fault)

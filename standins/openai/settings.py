@@ -14,6 +14,8 @@ FAULTS = frozenset(
         "no-json", "short-count", "wrong-index", "wrong-dimension", "nan", "zero",  # an answer that is none
     }
 )  # fmt: skip
+LOSING = frozenset({"billed-vanish", "billed-hang", "cut", "no-json"})
+"""Faults after which the caller has nothing of what is billed."""
 SPOILS = frozenset({"wrong-dimension", "nan", "zero"})
 
 BILLING = frozenset(

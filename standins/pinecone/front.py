@@ -36,7 +36,7 @@ class _End(asyncio.Protocol):
             self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self.other and self.other.transport:
+        if self.other and self.other.transport and not self.other.transport.is_closing():
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,9 @@ PATIENCE = 180.0
 INDEX = "products"
 OPENAI_KEY = "sk-production-0123456789abcdef"
 INDEXES = [{"name": INDEX, "dimension": DIMENSION}]
-CELERY = [sys.executable, "-m", "celery", "-A", "app.workers.celery_app"]
+CELERY = ["-A", "app.workers.celery_app", "worker"]
+HERE = ("one", "two")
+NOBODY_ELSE: Mapping[str, str] = {}
 
 
 def until(ask: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
@@ -39,10 +41,14 @@ def until(ask: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> 
 
 
 class CeleryWorker:
-    """`celery -A app.workers.celery_app worker` beside a service, with one process in its pool."""
+    """`celery -A app.workers.celery_app worker` beside a service, with one process in its pool.
 
-    def __init__(self, service: Service, name: str) -> None:
+    With a `host` it takes itself to be on a machine of that name: nobody else can ask after its processes.
+    """
+
+    def __init__(self, service: Service, name: str, host: str = "") -> None:
         self.name = name
+        self.host = host
         self.log = service.folder / f"{name}.log"
         self._service = service
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,11 +57,14 @@ class CeleryWorker:
         """Does not wait."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*CELERY, "worker", "-n", f"{self.name}@%h"],
+                [sys.executable, "-m", *self._program(), *CELERY, "-n", f"{self.name}@%h"],
                 cwd=self._service.folder,
                 env=self._service._whole_environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+
+    def _program(self) -> list[str]:
+        return ["tests.acceptance.elsewhere", self.host] if self.host else ["celery"]
 
     @property
     def program(self) -> psutil.Process:
@@ -104,8 +113,11 @@ class Production:
 
     def times_billed(self, goods: Goods) -> dict[int, int]:
         """How often OpenAI has billed each good row's text, by the row's number."""
-        times = self.openai.ask("/_standin/billed", {"texts": [good.text for good in goods.good]})
-        return {good.number: billed for good, billed in zip(goods.good, times, strict=True)}
+        return self._times("billed", goods)
+
+    def times_lost(self, goods: Goods) -> dict[int, int]:
+        """How often it has billed it and lost the answer."""
+        return self._times("lost", goods)
 
     def wait_ready(self) -> None:
         """Until every worker is alive in the ledger and every part answers."""
@@ -123,6 +135,10 @@ class Production:
     def health(self) -> dict[str, Any]:
         health: dict[str, Any] = self.service.http.get("/health").raise_for_status().json()
         return health
+
+    def _times(self, inquiry: str, goods: Goods) -> dict[int, int]:
+        times = self.openai.ask(f"/_standin/{inquiry}", {"texts": [good.text for good in goods.good]})
+        return {good.number: often for good, often in zip(goods.good, times, strict=True)}
 
     def _is_well(self) -> bool:
         health = self.health()
@@ -142,11 +158,17 @@ def complaints_of(log: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def production(
-    folder: Path, openai: Standin, pinecone: Standin, moto: Moto, **settings: str
+    folder: Path,
+    openai: Standin,
+    pinecone: Standin,
+    moto: Moto,
+    elsewhere: Mapping[str, str] = NOBODY_ELSE,
+    **settings: str,
 ) -> Iterator[Production]:
     """Two Celery workers and an API process that are ready, with a bucket of their own.
 
-    `settings` name the broker and the ledger; what is started is killed at the end of the block.
+    `settings` name the broker and the ledger, `elsewhere` more workers and their hosts; what is started is
+    killed at the end of the block.
     """
     bucket = moto.new_bucket()
     parts = {
@@ -162,10 +184,12 @@ def production(
         "MAX_WORKERS": "1",
         "MIN_FREE_BYTES": "0",
         "LEASE_SECONDS": "20",
+        **settings,
     }
     with ExitStack() as ending:
-        service = ending.enter_context(Service(folder, **moto.settings, **parts, **settings))
-        workers = [CeleryWorker(service, name) for name in ("one", "two")]
+        service = ending.enter_context(Service(folder, **moto.settings, **parts))
+        hosts = dict.fromkeys(HERE, "") | dict(elsewhere)
+        workers = [CeleryWorker(service, name, host) for name, host in hosts.items()]
         for worker in workers:
             ending.callback(worker.kill)
         service.start()

@@ -18,6 +18,7 @@ from redis import Redis
 from app.workers.celery_app import QUEUE
 from tests.acceptance.production import CeleryWorker, freeze
 from tests.acceptance.service import ROOT, Service
+from tests.servers import redis
 from tests.servers.redis import RedisServer
 
 PATIENCE = 120.0
@@ -37,10 +38,18 @@ def active(service: Service) -> int:
 
 
 @pytest.fixture
-def service(tmp_path: Path, redis_server: RedisServer) -> Iterator[Service]:
+def broker(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with redis.running(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def service(tmp_path: Path, broker: RedisServer) -> Iterator[Service]:
     """Its table has 2,000 rows; what is started beside it is killed with it."""
     settings = {
-        "BROKER_URL": redis_server.url,
+        "BROKER_URL": broker.url,
         "EMBEDDER": "memory",
         "MAX_WORKERS": "2",
         "MIN_FREE_BYTES": "0",
@@ -84,6 +93,24 @@ def test_celery_works_for_the_service(service: Service, celery: subprocess.Popen
     celery.send_signal(signal.SIGTERM)
     assert celery.wait(PATIENCE) == 0
     assert active(service) == 0
+
+
+def test_a_lost_broker_ends_no_process_and_brings_no_warning(
+    service: Service, celery: subprocess.Popen[bytes], broker: RedisServer
+) -> None:
+    """Redis is killed and comes back empty while both work on the message that called them."""
+    pool = {process.pid for process in psutil.Process(celery.pid).children()}
+    log = service.folder / "celery.log"
+    task_id = service.submit(data_source="s3_csv", s3_key="rows.csv", id_column="id", batch_size=1)
+    service.until(task_id, lambda status: status["progress"]["chunks_completed"] > 0, PATIENCE)
+    broker.lose()
+    until(lambda: b"Connection to broker lost" in log.read_bytes(), "Celery does not see it")
+    midway = service.status(task_id)["status"]
+    status = service.end_of(task_id, PATIENCE)
+
+    assert (midway, status["status"]) == ("processing", "completed")
+    assert {process.pid for process in psutil.Process(celery.pid).children()} == pool
+    assert b"Deprecat" not in log.read_bytes()
 
 
 def test_no_process_works_on_without_its_parent(service: Service, celery: subprocess.Popen[bytes]) -> None:

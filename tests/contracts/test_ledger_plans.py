@@ -115,6 +115,7 @@ ASKED: dict[str, Callable[[Crowd], Awaitable[object]]] = {
     "chunks": lambda crowd: crowd.ledger.chunks("t500", 100),
     "chunks in a state": lambda crowd: crowd.ledger.chunks("t500", 100, 60, ChunkState.READY),
     "children": lambda crowd: crowd.ledger.children("t500"),
+    "around": lambda crowd: crowd.ledger.around("t500"),
     "submit": lambda crowd: crowd.ledger.submit(spec("new")),
     "submit with a key": lambda crowd: crowd.ledger.submit(spec("new"), "key"),
     "flag": lambda crowd: crowd.ledger.flag("t1000", Flag.PAUSE),

@@ -106,7 +106,11 @@ class WiredSqlLedger(SqlLedger):
             self._wire.trace.add(f"{LIFE.get()}: {what}: {fate}")
         if fate is Fate.AWAY:
             raise Unavailable(f"{what}: the disk does not answer")
-        result = await call(do)
+        try:
+            result = await call(do)
+        except Exception as error:
+            self._wire.judge(what, error)
+            raise
         if fate is Fate.LOST:
             raise Unavailable(f"{what}: no answer came")
         return result

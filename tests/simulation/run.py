@@ -14,7 +14,7 @@ from tests.simulation.faults import Rates
 from tests.simulation.goods import Goods
 from tests.simulation.nature import simulated
 from tests.simulation.payments import beyond
-from tests.simulation.problem import Kind, Problem
+from tests.simulation.problem import Kind, Problem, told
 from tests.simulation.process import NOBODY
 from tests.simulation.users import Caller
 from tests.simulation.world import LEASE, World
@@ -47,8 +47,12 @@ def run(seed: int, rates: Rates | None = None) -> Result:
             simulated(seed, world.processes, world.wall, world.loop.time),
             asyncio.Runner(loop_factory=lambda: world.loop) as runner,
         ):
+            allowed = Counter[str]()
             try:
                 allowed = runner.run(_story(world), context=NOBODY.copy())
+            except Exception as error:  # noqa: BLE001 - the seed is told with it
+                if not world.broken:
+                    world.broken.append(Problem(Kind.OTHER, f"the run broke: {told(error)}"))
             finally:
                 world.loop.end()
         world.close()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rowvec.errors import RowvecError, Unavailable
 from tests.simulation.faults import Dice, Fate
 from tests.simulation.loop import SeededLoop
+from tests.simulation.problem import Kind, Problem, told
 from tests.simulation.process import LIFE, NOBODY
 from tests.simulation.trace import Trace
 
@@ -21,13 +22,17 @@ SOON = 0.02
 SLOW = 2.0
 FOR_EVER = 1_000.0
 EXPECTED = (RowvecError, FileNotFoundError, ValueError)
+"""What a part may raise. Anything else is a fault of ours, whatever becomes of it at the other end."""
 
 
 class Wire:
-    def __init__(self, dice: Dice, chance: random.Random, trace: Trace) -> None:
+    """What breaks where a call is served is added to `broken`."""
+
+    def __init__(self, dice: Dice, chance: random.Random, trace: Trace, broken: list[Problem]) -> None:
         self.dice = dice
         self._chance = chance
         self.trace = trace
+        self._broken = broken
 
     async def call(self, what: str, do: Callable[[], T], fate: Fate) -> T:
         """What `do` gives, done elsewhere. Raises what it raises, and Unavailable."""
@@ -47,10 +52,17 @@ class Wire:
             if fate is Fate.LOST:
                 raise Unavailable(f"{what}: no answer came")
             outcome = lambda: reply.set_result(result)  # noqa: E731
-        except EXPECTED as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it, and must not wait for ever
+            self.judge(what, error)
             failure = error
             outcome = lambda: reply.set_exception(failure)  # noqa: E731
         running().call_later(self._back(fate), _unless_done, reply, outcome, context=NOBODY)
+
+    def judge(self, what: str, error: Exception) -> None:
+        """Note an error that no part may raise, and end the run: nothing after it means anything."""
+        if not isinstance(error, EXPECTED):
+            self._broken.append(Problem(Kind.OTHER, f"{what} broke: {told(error)}"))
+            running().stop()
 
     def _soon(self) -> float:
         return self._chance.random() * SOON

@@ -58,7 +58,8 @@ class World:
         self.loop = SeededLoop(self.stream("order"), self._step)
         self.trace = Trace(self.loop.time)
         self.dice = Dice(rates or Rates.drawn(self.stream("rates")), self.stream("faults"))
-        self.wire = Wire(self.dice, self.stream("wire"), self.trace)
+        self.broken: list[Problem] = []
+        self.wire = Wire(self.dice, self.stream("wire"), self.trace, self.broken)
         self.rounds = self._goods()
         self.goods = [goods for round_ in self.rounds for goods in round_]
         self.provider = Provider(self._poison(0))
@@ -67,7 +68,6 @@ class World:
         self.processes = ProcessTable()
         self.payments = Payments()
         self.working: dict[int, Worked] = {}
-        self.broken: list[Problem] = []
         self.law = Law(self.broken)
         self.crashes = 0
         self.closing = False

@@ -230,6 +230,7 @@ def test_answers_get_lost(sdk: openai.OpenAI, standin: Standin, fault: str) -> N
     counted = standin.counters()
     assert (counted["texts_billed"], counted["faults"]) == (billed, {fault: 1})
     assert sdk.embeddings.create(model=SMALL, input="a").data
+    assert standin.ask("/_standin/lost", {"texts": ["a", "never"]}) == [billed, 0]
 
 
 def test_answers_are_spoiled(sdk: openai.OpenAI, standin: Standin) -> None:

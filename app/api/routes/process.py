@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.api.auth import TheCaller, Writing
 from app.api.models import ProcessRequest
-from app.api.openapi import refuses
+from app.api.openapi import leads_to_the_task, refuses
 from app.api.presence import while_connected
 from app.api.preview import PreviewView
 from app.api.service import Service, TheService
@@ -47,8 +47,12 @@ _EXAMPLE = {
     dependencies=[Writing],
     response_description="A new task; follow it under Location.",
     responses={
-        202: {"content": {"application/json": {"example": _EXAMPLE}}},
-        200: {"model": Accepted, "description": "An earlier task answers for this request."},
+        202: {"content": {"application/json": {"example": _EXAMPLE}}, "links": leads_to_the_task()},
+        200: {
+            "model": Accepted,
+            "description": "An earlier task answers for this request.",
+            "links": leads_to_the_task(),
+        },
         **refuses(400, 401, 403, 404, 409, 413, 422, 429, 501, 503),
     },
 )

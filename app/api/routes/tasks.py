@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 from zlib import crc32
 
@@ -25,6 +26,7 @@ from rowvec.rejected import grouped, rejections
 from rowvec.removal import remove_vectors
 from rowvec.repair import repair_table
 from rowvec.resend import retry_rejected
+from rowvec.spec import Verify
 from rowvec.verify import verify
 
 router = APIRouter(tags=["tasks"])
@@ -56,9 +58,9 @@ async def status(
     if_none_match: Annotated[str, Header()] = "",
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
-    every = await the.machine.ledger.children(task.id)
-    children = [child for child in every if caller.sees(child.spec)]
-    view = await status_of(the.machine.ledger, task, children)
+    around = await the.machine.ledger.around(task.id)
+    children = [child for child in around.children if caller.sees(child.spec)]
+    view = await status_of(the.machine.ledger, task, children, around)
     waits = crc32((view.waits_for or "").encode())
     version = "-".join(map(str, [task.version, waits, *(child.version for child in children)]))
     headers = {"ETag": f'W/"{version}"', "Cache-Control": "private, no-cache"}
@@ -164,20 +166,15 @@ async def retry(
     "/api/v1/tasks/{task_id}/verify",
     operation_id="verifyTask",
     summary="Compare the vector store with what was counted as landed",
-    responses=_STEERING,
+    responses={**_STEERING, **refuses(422)},
 )
-async def verify_task(task: ExistingTask, the: TheService) -> VerificationView:
-    found = await verify(the.machine, task.id)
-    return VerificationView(
-        task_id=task.id,
-        ok=found.ok,
-        expected=found.expected,
-        found=found.found,
-        missing_count=found.missing_count,
-        wrong_count=found.wrong_count,
-        missing=list(found.missing),
-        wrong=list(found.wrong),
-    )
+async def verify_task(
+    task: ExistingTask, the: TheService, rows: Literal["all", "sample"] = "all"
+) -> VerificationView:
+    """A `sample` are about 10,000 rows from all over the task; all are looked at all the same where the
+    namespace has fewer vectors than the task has written."""
+    found = await verify(the.machine, task.id, Verify(rows))
+    return VerificationView(task_id=task.id, ok=found.ok, **asdict(found))
 
 
 @router.delete(

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from rowvec.api_key import ApiKey
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey, WrongState
-from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Ledger, Page, Submitted
+from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Page, Submitted
 from rowvec.ledgers.books import lifecycle, queue, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
@@ -81,6 +81,14 @@ class BookLedger(Ledger):
         def read(book: Book) -> list[Task]:
             book.entry(task_id)
             return [entry.task for entry in book.children(task_id)]
+
+        return await self._read(read)
+
+    async def around(self, task_id: str) -> Around:
+        def read(book: Book) -> Around:
+            book.entry(task_id)
+            children = [entry.task for entry in book.children(task_id)]
+            return Around(children, book.workers(), book.pauses())
 
         return await self._read(read)
 
@@ -201,7 +209,10 @@ class BookLedger(Ledger):
                     f"not by {model} ({dimension} dimensions). Use another namespace, or that model."
                 )
 
-        await self._write(bind)
+        if (
+            await self._read(lambda book: book.filling(namespace)) != wanted
+        ):  # as it is but for the first time
+            await self._write(bind)
 
     # API keys
 

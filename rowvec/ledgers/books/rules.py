@@ -16,7 +16,7 @@ from typing import Any
 from rowvec.errors import LeaseLost, TaskFailed
 from rowvec.ledgers.base import MAX_CRASHES
 from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, Hold, PlannedChunk, Task, TaskState, Totals
-from rowvec.spec import TaskSpec
+from rowvec.spec import TaskSpec, Verify
 
 PENDING = "pending"
 PROCESSING = "processing"
@@ -62,6 +62,8 @@ def fingerprint(spec: TaskSpec) -> str:
         if not fields[name] and fields[name] != 0:
             # As in specs of the time before there were tenants and budgets.
             del fields[name]
+    if spec.verify is Verify.NONE:
+        del fields["verify"]
     return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 

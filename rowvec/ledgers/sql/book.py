@@ -49,8 +49,14 @@ IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
 )
 """Tasks whose chunks are handed out."""
 
-_OPEN, _CLOSED = {"key_share": True}, {"key_share": False}
-"""How a task is held: with `_OPEN` others may still claim its chunks."""
+_OPEN = {"key_share": True}
+"""How a task is held while others may still claim its chunks."""
+
+# Made once: SQLAlchemy takes longer to put a statement together than the database to answer it.
+_TASKS, _CHUNKS, _WORKERS = select(tasks), select(chunks), select(workers).order_by(workers.c.id)
+_ONE_TASK = _TASKS.where(tasks.c.id == bindparam("wanted"))
+_ONE_HELD = {key_share: _ONE_TASK.with_for_update(key_share=key_share) for key_share in (True, False)}
+_CHILDREN = _TASKS.where(tasks.c.parent_id == bindparam("wanted")).order_by(tasks.c.position)
 
 
 class SqlBook(SqlShelf):
@@ -65,8 +71,9 @@ class SqlBook(SqlShelf):
     # Tasks
 
     def find(self, task_id: str, closed: bool = False) -> Entry | None:
-        found = self._entries(tasks.c.id == task_id, held=_CLOSED if closed else _OPEN)
-        return found[0] if found else None
+        query = _ONE_HELD[not closed] if self._writes else _ONE_TASK
+        row = self._connection.execute(query, {"wanted": task_id}).mappings().first()
+        return None if row is None else entry_of(row)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
         entry = Entry(task, 0, fingerprint, key)
@@ -110,7 +117,8 @@ class SqlBook(SqlShelf):
         return self._entries(tasks.c.seen.in_(rules.UNENDED))
 
     def children(self, task_id: str) -> list[Entry]:
-        return self._entries(tasks.c.parent_id == task_id)
+        rows = self._connection.execute(_CHILDREN, {"wanted": task_id}).mappings()
+        return [entry_of(row) for row in rows]
 
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
         return self._entries(
@@ -143,7 +151,7 @@ class SqlBook(SqlShelf):
         limit: int | None = None,
         held: Mapping[str, Any] | None = None,
     ) -> list[Entry]:
-        query = self._held(select(tasks).where(*wanted).order_by(order).limit(limit), held)
+        query = self._held(_TASKS.where(*wanted).order_by(order).limit(limit), held)
         return [entry_of(row) for row in self._connection.execute(query).mappings()]
 
     def _held(self, query: Select[Any], how: Mapping[str, Any] | None) -> Select[Any]:
@@ -248,7 +256,7 @@ class SqlBook(SqlShelf):
         limit: int | None = None,
         held: Mapping[str, Any] | None = None,
     ) -> list[Chunk]:
-        query = select(chunks).where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
+        query = _CHUNKS.where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
         query = self._held(query, held)
         return [chunk_of(row) for row in self._connection.execute(query).mappings()]
 
@@ -263,7 +271,7 @@ class SqlBook(SqlShelf):
         return None if row is None else worker_of(row)
 
     def workers(self) -> list[WorkerInfo]:
-        rows = self._connection.execute(select(workers).order_by(workers.c.id)).mappings()
+        rows = self._connection.execute(_WORKERS).mappings()
         return [worker_of(row) for row in rows]
 
     def drop_worker(self, worker: str) -> None:

@@ -1,0 +1,108 @@
+"""The promises, checked from outside: what the stand-ins hold and billed, and what PostgreSQL wrote down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.chaos.production.blows import KILLS, STOP
+from tests.chaos.production.history import DONE, Hold, holds
+from tests.chaos.production.run import Outcome
+from tests.chaos.production.takeover import struck, taken_back
+from tests.simulation.problem import Kind, Problem, some
+
+TAKEN_BACK_WITHIN = 2.0
+"""Leases."""
+
+
+def problems(outcome: Outcome) -> list[Problem]:
+    """Every promise that was broken, but for how long things took; empty when all were kept."""
+    return [
+        *_of_the_end(outcome),
+        *_of_the_account(outcome),
+        *_of_the_index(outcome),
+        *_of_the_bill(outcome),
+        *_of_the_fences(outcome),
+    ]
+
+
+def late(outcome: Outcome) -> list[Hold]:
+    """What workers that were stopped past their lease came back with, and another had by then."""
+    held = holds(outcome.notes)
+    stops = [blow for blow in outcome.blows if blow.kind == STOP]
+    return [hold for blow in stops for hold in struck(held, blow) if hold.ended != DONE]
+
+
+def _of_the_end(outcome: Outcome) -> Iterator[Problem]:
+    status = outcome.status
+    if status["status"] != "completed":
+        yield Problem(Kind.OTHER, f"the task is {status['status']}: {status['error']}")
+    kills = sum(blow.kind in KILLS for blow in outcome.blows)
+    if kills < outcome.setup.kills:
+        yield Problem(Kind.OTHER, f"{kills} kills, {outcome.setup.kills} wanted")
+    if not outcome.verified["ok"]:
+        yield Problem(Kind.WRONG, f"verify says {outcome.verified}")
+    yield from some(Kind.WRONG, "times the counts did not add up", outcome.lawless)
+
+
+def _of_the_account(outcome: Outcome) -> Iterator[Problem]:
+    goods, account = outcome.goods, outcome.status["conservation"]
+    wanted = {
+        "read": goods.rows,
+        "upserted": len(goods.winners),
+        "duplicate": goods.losers,
+        "rejected": len(goods.bad),
+        "unchanged": 0,
+        "filtered": 0,
+        "unprocessed": 0,
+    }
+    for name, number in wanted.items():
+        if account[name] != number:
+            yield Problem(Kind.WRONG, f"{name} is {account[name]}, {number} expected")
+    yield from some(Kind.LOST, "bad rows are not listed", set(goods.bad) - set(outcome.rejected))
+    yield from some(Kind.WRONG, "good rows are rejected", set(outcome.rejected) - set(goods.bad))
+    twice = [row for row, times in Counter(outcome.rejected).items() if times > 1]
+    yield from some(Kind.DOUBLED, "rejected rows are listed more than once", twice)
+
+
+def _of_the_index(outcome: Outcome) -> Iterator[Problem]:
+    """Each id with its own text's vector, as the stand-in's function gives it, and its row's fields."""
+    expected, found = outcome.goods.landed(outcome.task_id), outcome.landed
+    both = expected.keys() & found.keys()
+    vector, fields = ({i for i in both if found[i][at] != expected[i][at]} for at in (0, 1))
+    yield from some(Kind.LOST, "ids are not in the index", expected.keys() - found.keys())
+    yield from some(Kind.DOUBLED, "ids are in the index and of no row", found.keys() - expected.keys())
+    yield from some(Kind.WRONG, "ids have another text's vector", vector)
+    yield from some(Kind.WRONG, "ids have another row's fields", fields)
+
+
+def _of_the_bill(outcome: Outcome) -> Iterator[Problem]:
+    bill = outcome.bill
+    if bill is None:
+        return
+    winners = {good.number for good in outcome.goods.winners.values()}
+    unpaid = [row for row in winners if not bill.billed[row]]
+    yield from some(Kind.WRONG, "rows are in the index and were never paid", unpaid)
+    yield from some(Kind.PAID, "rows were paid too often", bill.beyond())
+
+
+def _of_the_fences(outcome: Outcome) -> Iterator[Problem]:
+    """Each chunk is done once, under the fence of its last claim."""
+    done = Counter(note.number for note in outcome.notes if note.state == DONE)
+    fences = {note.number: note.fence for note in outcome.notes if note.state == DONE}
+    last = {number: each[-1].fence for number, each in holds(outcome.notes).items() if number >= 0}
+    yield from some(Kind.DOUBLED, "chunks were done more than once", [n for n in done if done[n] > 1])
+    yield from some(Kind.LOST, "chunks were never done", last.keys() - done.keys())
+    yield from some(Kind.WRONG, "chunks were done by an old claim",
+                    [n for n in done if fences[n] != last.get(n)])  # fmt: skip
+
+
+def too_slow(outcome: Outcome) -> list[Problem]:
+    """Kinds of blows after which work lay with the struck for longer than it may."""
+    most = TAKEN_BACK_WITHIN * outcome.setup.lease
+    times = taken_back(holds(outcome.notes), outcome.blows)
+    return [
+        Problem(Kind.OTHER, f"{kind}: work lay for {each.at(1.0):.1f} s, {most:.1f} allowed")
+        for kind, each in times.items()
+        if each.at(1.0) > most
+    ]
