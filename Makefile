@@ -1,6 +1,6 @@
 # Everything runs from .venv, which every target makes or brings up to date first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos
+.PHONY: help setup demo serve test test-all check audit requirements bench bench-peers chaos controls fuzz pictures
 PY := .venv/bin/python
 
 help: ## this list
@@ -54,3 +54,16 @@ ROWS ?= 200000
 chaos: ## simulate every fault and kill everything, again and again, and count the rows (SEEDS=10000 ROWS=1000000 for more)
 	@scripts/setup.sh dev
 	@$(PY) -m tests.chaos --seeds $(SEEDS) --rows $(ROWS)
+
+controls: ## take each control of docs/security.md out, one after the other, and see its tests fail
+	@scripts/setup.sh dev
+	@$(PY) -m tests.security
+
+EXAMPLES ?= 100
+fuzz: ## ask the running service what nobody thought of, as in production and without (EXAMPLES=1000 for more)
+	@scripts/setup.sh dev
+	@$(PY) -m tests.fuzz --examples $(EXAMPLES)
+
+pictures: ## take docs/pictures anew, of every page, from the running service (needs Chromium)
+	@scripts/setup.sh dev
+	@$(PY) -m scripts.screenshots

@@ -1,4 +1,4 @@
-"""All settings, read once from the environment and `.env`. The names are a promise."""
+"""All settings, read once from the environment, credentials and `.env`. The names are a promise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Annotated
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from app.credentials import credentials
 from rowvec.machine import Limits
 from rowvec.redaction import secrets_in
 
@@ -33,6 +40,7 @@ class Settings(BaseSettings):
     s3_bucket: str = ""
     metabase_url: str = ""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    session_secret: SecretStr = SecretStr("")
     chunk_size: int = Field(1000, ge=1, le=100_000)
     max_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     lease_seconds: float = Field(60, ge=2)
@@ -46,6 +54,19 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     environment: str = "development"
     log_level: str = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before credentials, and those before `.env`."""
+        files = {name.lower(): value for name, value in credentials().items()}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, files), dotenv_settings
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -96,9 +117,11 @@ class Settings(BaseSettings):
         """
         return (
             {k: v for k, v in dotenv_values(".env").items() if v}
-            | dict(os.environ)
+            | credentials()
+            | {k: v for k, v in os.environ.items() if v}
             | {
                 "DATA_DIR": str(self.data),
+                "BROKER_URL": self.broker_url,
                 "LEDGER_URL": self.ledger_url or f"sqlite:///{self.data}/ledger.db",
                 "EMBEDDER": self.embedder,
                 "VECTOR_STORE_URL": self.vector_store_url or f"lancedb://{self.data}/vectors",
@@ -110,7 +133,8 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """All that must never be shown: keys, tokens, and passwords in addresses."""
-        return [*(key.get_secret_value() for key in self.api_keys), *secrets_in(self.for_machine())]
+        own = [*self.api_keys, self.session_secret]
+        return [*filter(None, (key.get_secret_value() for key in own)), *secrets_in(self.for_machine())]
 
 
 PARTS = ("OPENAI_", "PINECONE_", "METABASE_", "S3_", "AWS_", "TIKTOKEN_")

@@ -25,11 +25,17 @@ from app.api.traffic import Tally, Traffic
 from app.assembly import assemble
 from app.callers import Keyring
 from app.config import Settings, settings
+from app.web.invitation import invite
+from app.web.refusals import for_people
+from app.web.routes import router as pages
+from app.web.site import Site
 from app.workers.doorbell import check_broker, doorbell_for
 from app.workers.embedded import Supervisor
 from rowvec import __version__
 from rowvec.machine import Machine
 
+SWITCH_SECONDS = 0.001
+"""Between threads: with Python's own 0.005 an answer of the ledger waits as long for each of its steps."""
 Lifespan = Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]
 
 
@@ -45,7 +51,8 @@ def create_app(read: Callable[[], Settings] = settings) -> FastAPI:
         lifespan=_lifespan(read, tally),
     )
     app.include_router(router)
-    errors.install(app)
+    app.include_router(pages)
+    errors.install(app, for_people)
     # The last one added meets a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
@@ -73,9 +80,12 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
                 await _hand_out_first_key(machine)
             service = Service(config, machine, Keyring(machine.ledger, given), tally, doorbell_for(config))
             app.state.service = service
+            app.state.site = Site.open(config)
+            await invite(app, service, app.state.site)
             if supervisor:
                 await supervisor.start()
             _leave_out_of_collections()
+            sys.setswitchinterval(SWITCH_SECONDS)
             with _hearing_the_stop(service.stopping):
                 yield
         finally:

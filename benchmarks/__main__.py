@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.rows, options.overhead_rows, options.gigabytes, options.tasks, options.listing_rows,
         options.processes, options.budget_rows, options.through_rows, options.waiting_rows,
         options.ours, options.peers, options.rounds, options.peer_rows, options.killed_rows,
+        options.clients, options.client_seconds, options.client_forms,
     )  # fmt: skip
     readings = Readings.load(RECORD) if options.write else Readings.none()
     for section in chosen if not options.draw else ():
@@ -72,6 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--through-rows", type=int, default=default.through_rows, help="of the task that nothing holds back"
     )
+    parser.add_argument("--clients", type=int, default=default.clients, help="at once")
+    parser.add_argument(
+        "--client-seconds", type=float, default=default.client_seconds, help="for which they ask"
+    )
+    parser.add_argument(
+        "--client-forms", nargs="+", choices=default.client_forms, default=default.client_forms,
+        help="of the service that they ask",
+    )  # fmt: skip
     parser.add_argument(
         "--waiting-rows", type=int, default=default.waiting_rows, help="of the task that waits for latency"
     )

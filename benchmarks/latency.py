@@ -21,6 +21,10 @@ class Latency:
     worst: float
     curve: list[tuple[float, float]]
 
+    @property
+    def p95(self) -> float:
+        return dict(self.curve)[95.0]
+
     @staticmethod
     def of(samples: Sequence[float]) -> Latency:
         """Raises ValueError where there are none."""

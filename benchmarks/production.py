@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.service import Api, answering, serving, start, stop, wait_for_workers
+from benchmarks.service import SERVE, Api, answering, serving, start, stop, wait_for_workers
 from standins.pinecone.settings import KEY
 from standins.process import Standin, started
 from tests.servers import postgres, redis
@@ -54,7 +54,7 @@ def producing(
     with (
         providers(openai, pinecone) as (embedder, store, theirs),
         servers(folder) as beneath,
-        working(folder, tables, hosts, {**beneath, **theirs, **settings}) as (api, workers),
+        working(folder, tables, {**beneath, **theirs, **settings}, hosts) as (api, workers),
     ):
         yield Production(api, workers, embedder, store)
 
@@ -106,13 +106,19 @@ def parts(openai: Standin, pinecone: Standin) -> dict[str, str]:
 
 @contextmanager
 def working(
-    folder: Path, tables: Path, hosts: int, settings: Mapping[str, str]
+    folder: Path,
+    tables: Path,
+    settings: Mapping[str, str],
+    hosts: int = 1,
+    processes: int = 1,
+    command: Sequence[str] = SERVE,
 ) -> Iterator[tuple[Api, list[int]]]:
-    """The API and so many Celery workers of one process each; the ids of all the workers' processes."""
+    """The API and a Celery worker of so many processes on each host; the ids of all these processes."""
     with ExitStack() as stack:
-        api = stack.enter_context(answering(folder, tables, {**settings, "MAX_WORKERS": "1"}))
+        chosen = {**settings, "MAX_WORKERS": str(processes)}
+        api = stack.enter_context(answering(folder, tables, chosen, command))
         programs = [stack.enter_context(_celery(api, folder, f"host{n}")) for n in range(hosts)]
-        wait_for_workers(api, hosts)
+        wait_for_workers(api, hosts * processes)
         yield api, [member.pid for program in programs for member in (program, *program.children())]
 
 

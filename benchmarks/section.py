@@ -18,7 +18,7 @@ class Sizes:
     files; tasks in the ledger, and the rows of the one that runs beside them; processes that share a budget,
     and the rows of the task that they do; rows of the task that nothing holds back, and of the one that waits
     for latency; the forms of ours and the peers that are set beside each other, in so many rounds, and the
-    rows of ours there without latency and at a kill."""
+    rows of ours there without latency and at a kill; clients at once, for how many seconds, which forms."""
 
     rows: Sequence[int] = (10_000, 100_000, 1_000_000)
     overhead_rows: Sequence[int] = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -34,6 +34,9 @@ class Sizes:
     rounds: int = 2
     peer_rows: int = 100_000
     killed_rows: int = 20_000
+    clients: int = 200
+    client_seconds: float = 120.0
+    client_forms: Sequence[str] = ("embedded", "production")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 """All it sees of the caller's environment: nobody's settings, and nothing that would slow its imports."""
 
 PATIENCE_SECONDS = 60.0
+SERVE = (sys.executable, "-m", "app", "serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,14 @@ class Api:
     api: int
     log: Path
     environment: Mapping[str, str]
+
+    @property
+    def port(self) -> int:
+        return int(self.environment["PORT"])
+
+    @property
+    def key(self) -> str:
+        return self.environment["API_KEYS"]
 
     def submit(self, **wish: Any) -> str:
         """The id of the new task."""
@@ -73,13 +82,15 @@ def serving(folder: Path, rows: Path, settings: Mapping[str, str]) -> Iterator[S
 
 
 @contextmanager
-def answering(folder: Path, rows: Path, settings: Mapping[str, str]) -> Iterator[Api]:
-    """The same, whoever works for it; it may not answer yet."""
+def answering(
+    folder: Path, rows: Path, settings: Mapping[str, str], command: Sequence[str] = SERVE
+) -> Iterator[Api]:
+    """The same, whoever works for it; it may not answer yet. `{port}` in the command is where it listens."""
     port, key = _free_port(), secrets.token_hex(24)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "service.log"
     environment = {**_environment(folder, rows, port, key), **settings}
-    process = start([sys.executable, "-m", "app", "serve"], folder, log, environment)
+    process = start([part.format(port=port) for part in command], folder, log, environment)
     caller = Caller(port, key)
     try:
         yield Api(caller, process.pid, log, environment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -147,7 +147,7 @@ class Bucket:
         except _PastTheEnd:
             return b"", start
 
-    async def keys(self, folder: str) -> AsyncIterator[str]:
+    async def keys(self, folder: str) -> AsyncGenerator[str]:
         """All keys below a folder (of whole parts, without its last `/`; empty: all)."""
         pages = obstore.list(self.store, folder or None).__aiter__()
         while True:

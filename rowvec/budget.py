@@ -79,6 +79,10 @@ class Budget(ABC):
     async def quiet(self) -> float:
         """Seconds that are left of the pause; 0.0 when there is none."""
 
+    async def watched(self) -> tuple[Rates, float]:
+        """The rates and what is left of the pause, for who does not call: it changes nothing."""
+        return self.rates, await self.quiet()
+
     async def close(self) -> None:
         """Let go of connections."""
         return

@@ -12,8 +12,18 @@ import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedders.base import Embedder
-from rowvec.errors import InputRefused, PauseNeeded, RateLimited, RequestTooLarge, Unavailable, Unusable
+from rowvec.errors import (
+    InputRefused,
+    OtherDimension,
+    RateLimited,
+    RequestTooLarge,
+    TaskFailed,
+    Unavailable,
+    Unusable,
+)
 from rowvec.filestores.base import FileStore
+from rowvec.flight import Flight
+from rowvec.gates import EMBEDDER
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.lease import Lease
@@ -83,7 +93,7 @@ class Job:
         self._done = np.zeros(len(texts), np.bool_)
         self._embedder = embedder
         self._governor = governor
-        self._under_way: set[asyncio.Task[bool]] = set()
+        self._flight = Flight()
 
     @property
     def nbytes(self) -> int:
@@ -95,15 +105,15 @@ class Job:
         try:
             await self.answers()
             seen = self._governor.refusals
-            requests = [_Request(self, lease, seen).run(low, high) for low, high in self._requests()]
-            await self._all({asyncio.create_task(request) for request in requests})
+            await self._flight.all(
+                [_Request(self, lease, seen).run(low, high) for low, high in self._requests()]
+            )
         finally:
             self.busy = False
 
     async def answers(self) -> None:
         """Wait for all that is under way."""
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        await self._flight.answers()
 
     def paid(self) -> Paid:
         """All that has been answered so far."""
@@ -134,29 +144,6 @@ class Job:
             digest.update(b"%d:" % len(encoded) + encoded)
         return digest.digest()
 
-    async def _all(self, tasks: set[asyncio.Task[bool]]) -> None:
-        """Where the account is refused, what has been sent is paid: its answers are taken as they come."""
-        if not tasks:
-            return
-        try:
-            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        except asyncio.CancelledError:
-            await _cancelled(tasks)
-            raise
-        errors = [error for task in done if (error := task.exception())]
-        if not errors:
-            return
-        if isinstance(errors[0], PauseNeeded):
-            self._leave(pending)
-        else:
-            await _cancelled(pending)
-        raise errors[0]
-
-    def _leave(self, tasks: set[asyncio.Task[bool]]) -> None:
-        self._under_way = tasks
-        for task in tasks:
-            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-
     def take(self, low: int, high: int, embedding: Embedding) -> None:
         if embedding.vectors.shape == self.out.vectors.shape:
             self.out.vectors = embedding.vectors
@@ -170,25 +157,36 @@ class Job:
         self._done[place] = True
 
     async def check_embedder(self, lease: Lease, seen: int) -> None:
-        """Raises Unusable as long as not even another text gets its vector."""
-        self.out.tokens += (await self.ask([ANY_TEXT], lease, seen)).tokens
+        """Raises Unusable as long as not even another text gets its vector, TaskFailed where it gets one of
+        another dimension, too."""
+        try:
+            self.out.tokens += (await self.ask([ANY_TEXT], lease, seen)).tokens
+        except OtherDimension as error:
+            raise TaskFailed(error.message) from error
 
     async def ask(self, texts: Sequence[str], lease: Lease, seen: int) -> Embedding:
-        """One request. A 429 makes everyone wait, and the same batch is sent again."""
+        """One request. A 429 makes everyone wait, and the same batch is sent again.
+
+        Raises LeaseLost where the work is put off meanwhile.
+        """
         budget = sum(self._embedder.estimate_tokens(texts))
         purse = await Purse.of(lease.ledger, lease.claim.task)
         most = 0 if purse.is_open else sum(self._embedder.count_tokens(texts))
         while True:
             try:
-                async with (
-                    self._governor.turn(budget, seen) as turn,
-                    purse.taken(most) as taken,
-                    _within(lease.heartbeat.left()),
-                ):
-                    embedding = await self._embedder.embed(texts)
-                    taken.spent = embedding.tokens
-                    await turn.settle(embedding.tokens, embedding.rates)
-                    return embedding
+                with self._flight.request() as sent:
+                    async with (
+                        self._governor.turn(budget, seen) as turn,
+                        purse.taken(most) as taken,
+                        _within(lease.heartbeat.left()),
+                    ):
+                        # Within the turn, which may have been waited for: nobody in the line calls either.
+                        await lease.gates.check(lease.ledger, EMBEDDER)
+                        sent()
+                        embedding = await self._embedder.embed(texts)
+                        taken.spent = embedding.tokens
+                        await turn.settle(embedding.tokens, embedding.rates)
+                        return embedding
             except RateLimited:
                 if lease.heartbeat.is_ending():
                     raise
@@ -266,7 +264,7 @@ class _Asking:
             self.failed += 1
             if self.failed < self.tries:
                 raise
-            if len(self.texts) == 1:
+            if len(self.texts) == 1 or isinstance(error, OtherDimension):
                 await job.check_embedder(lease, seen)
             raise InputRefused(
                 f"Asked {self.failed} times, no answer could be used, though that for another text could: "
@@ -284,9 +282,3 @@ async def _within(seconds: float) -> AsyncIterator[None]:
         raise Unavailable(
             f"The embedder has not answered within {seconds:.0f} s, all that is left of the lease."
         ) from error
-
-
-async def _cancelled(tasks: set[asyncio.Task[bool]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,9 +5,11 @@
     │   ├── RateLimited         everyone waits together; the rows stay batched
     │   └── Unavailable         a part does not answer, times out, or cuts its reply short
     │       └── Unusable        it answers, and not what was asked; due to one input alone: reject that row
+    │           └── OtherDimension  vectors of another dimension; whatever is asked: the settings are wrong
     ├── PauseNeeded             a person has to act; the task waits, and resumes without loss
     │   ├── CredentialsRefused  wrong key, wrong region, no permission
     │   ├── QuotaExhausted      the account has no money or no units left
+    │   ├── ProviderPaused      a person has paused all calls to it; the work is handed back until then
     │   ├── BudgetReached       the task, or the key's day, has spent what it may
     │   └── DiskLow             the data folder is nearly full
     ├── InputRefused            the provider refuses one of these inputs; bisect, reject that row
@@ -66,6 +68,10 @@ class Unusable(Unavailable):
     code = "unusable"
 
 
+class OtherDimension(Unusable):
+    code = "other-dimension"
+
+
 class PauseNeeded(RowvecError):
     code = "pause-needed"
 
@@ -76,6 +82,10 @@ class CredentialsRefused(PauseNeeded):
 
 class QuotaExhausted(PauseNeeded):
     code = "quota-exhausted"
+
+
+class ProviderPaused(PauseNeeded):
+    code = "provider-paused"
 
 
 class BudgetReached(PauseNeeded):

@@ -11,14 +11,13 @@ from time import perf_counter
 from rowvec.analysis import chunk_memory
 from rowvec.embedders.base import Embedder
 from rowvec.errors import InputRefused, RetryLater
-from rowvec.excerpt import excerpt, whole
-from rowvec.export import exported
-from rowvec.intake import TaskRequest, closed, prepare_spec
+from rowvec.intake import TaskRequest, prepare_spec
 from rowvec.machine import Machine
 from rowvec.pipeline import read_and_describe_from
-from rowvec.sources.base import ExportedSource, Source
+from rowvec.sources.base import Source
 from rowvec.spec import TaskSpec
 from rowvec.survey import SCAN_BYTES, Run, Survey, sample, survey
+from rowvec.table import opened_table
 
 TIMED_TEXTS = 512
 
@@ -94,22 +93,9 @@ def needs_export(spec: TaskSpec) -> bool:
 
 async def estimate_of(machine: Machine, spec: TaskSpec) -> Estimate:
     """The estimate of what was checked; all that takes long is here. Raises what `estimate` raises."""
-    source = machine.source(spec.source.kind)
-    if isinstance(source, ExportedSource):
-        return await _of_an_export(machine, source, spec)
-    if not spec.dialect.copied:
-        return await _look(machine, source, spec, spec.source.size)
-    async with excerpt(machine, spec, SCAN_BYTES) as text:
-        pinned = replace(spec, source=await text.pin(spec.source.ref))
-        found = await _look(machine, text, pinned, text.whole_bytes(spec.source.size))
-    return replace(found, bytes=spec.source.size)
-
-
-async def _of_an_export(machine: Machine, source: ExportedSource, spec: TaskSpec) -> Estimate:
-    """Under the guard that a task's export is under, and gone when it was looked at."""
-    async with whole(machine, exported(machine, source, spec)) as text:
-        pinned = replace(spec, source=await text.pin(spec.source.ref))
-        return await _look(machine, text, await closed(machine, pinned, text), text.size)
+    async with opened_table(machine, spec, SCAN_BYTES) as table:
+        found = await _look(machine, table.source, table.spec, table.size)
+    return found if needs_export(spec) else replace(found, bytes=spec.source.size)
 
 
 async def _look(machine: Machine, source: Source, spec: TaskSpec, size: int) -> Estimate:

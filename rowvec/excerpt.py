@@ -89,12 +89,18 @@ async def excerpt(machine: Machine, spec: TaskSpec, most_bytes: int) -> AsyncGen
 
 
 @asynccontextmanager
-async def whole(machine: Machine, parts: AsyncGenerator[bytes]) -> AsyncGenerator[Excerpt]:
-    """All of a table that comes in parts, as long as this lasts. Raises what they raise, and DiskLow."""
+async def received(
+    machine: Machine, parts: AsyncGenerator[bytes], most_bytes: int | None = None
+) -> AsyncGenerator[Excerpt]:
+    """A table that comes in parts, as long as this lasts: all of it, or up to `most_bytes` (and at most a
+    part more). Raises what they raise, and DiskLow."""
     made = Excerpt.open(machine.settings, machine.files)
     try:
         async with aclosing(parts), aclosing(machine.disk.watched(parts)) as watched:
             async for part in watched:
+                if most_bytes is not None and made.size >= most_bytes:
+                    made.whole = False
+                    break
                 await made.write(part)
         yield made
     finally:

@@ -55,9 +55,10 @@ async def exported(machine: Machine, source: ExportedSource, spec: TaskSpec) -> 
 
 
 async def drop_exports(machine: Machine, task: Task) -> None:
-    """Remove all exports of a completed task: nothing reads its source any more."""
-    if isinstance(machine.source(task.spec.source.kind), ExportedSource):
-        for name in await machine.files.names(_prefix(task.id)):
+    """Remove all exports of a task that has ended for good: nothing reads its source any more."""
+    prefix = _prefix(task.id)
+    if task.spec.wish is not None or task.spec.source.version.startswith(prefix):
+        for name in await machine.files.names(prefix):
             await machine.files.delete(name)
 
 

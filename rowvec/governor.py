@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rowvec.budget import Budget, LocalBudget
-from rowvec.errors import PauseNeeded, RateLimited, RequestTooLarge
+from rowvec.errors import PauseNeeded, ProviderPaused, RateLimited, RequestTooLarge
+from rowvec.meter import Meter
 from rowvec.rates import Rates
+from rowvec.usage import Usage
 
 DEFAULT_PAUSE = 5.0
 """Seconds of quiet after a 429 that does not say how long."""
@@ -38,10 +40,12 @@ class Turn:
     budget: Budget
     refusals: int
     settled: bool = False
+    meter: Meter = field(default_factory=Meter)
 
     async def settle(self, tokens: int, rates: Rates | None = None) -> None:
         """It has cost so many tokens; `rates` are what the provider told with the answer."""
         self.settled = True
+        self.meter.add(_now(), 1, tokens)
         if rates:
             known = self.budget.rates.tokens_per_minute
             await self.budget.observe(rates)
@@ -69,6 +73,8 @@ class Governor:
         self._line = asyncio.Lock()
         self._sure = not self._learns
         self._refusal: PauseNeeded | None = None
+        self._meter = Meter()
+        self._queued = 0
         self.refusals = 0
         """How often the provider has refused the account. Who began before the last time does not call."""
 
@@ -82,7 +88,7 @@ class Governor:
         turn, first = await self._wait(tokens, seen)
         try:
             yield turn
-        except RequestTooLarge:
+        except (RequestTooLarge, ProviderPaused):
             await self._budget.correct(-turn.booked)
             raise
         except RateLimited as error:
@@ -101,17 +107,23 @@ class Governor:
 
     async def _wait(self, tokens: int, seen: int | None) -> tuple[Turn, bool]:
         """A turn, and whether the line waits behind it."""
-        await self._line.acquire()
         first = False
+        self._queued += 1
+        try:
+            await self._line.acquire()
+        except asyncio.CancelledError:
+            self._queued -= 1
+            raise
         try:
             self._check(seen)
             await self._until_free(tokens)
             self._check(seen)
             first = not self._sure
         finally:
+            self._queued -= 1
             if not first:
                 self._line.release()
-        return Turn(tokens, self._budget, self.refusals), first
+        return Turn(tokens, self._budget, self.refusals, meter=self._meter), first
 
     async def _until_free(self, tokens: int) -> None:
         wait = await self._budget.book(tokens)
@@ -152,6 +164,17 @@ class Governor:
             takes.append(tokens * 60 / rates.tokens_per_minute)
         return max(takes, default=None)
 
+    async def usage(self, pieces: Mapping[str, int] | None = None, watching: bool = False) -> Usage:
+        """What this process has used lately; `pieces` is what it has in hand, by task. Who only watches is
+        none of those who share the budget."""
+        requests, tokens = self._meter.sums(_now())
+        rates, quiet = await (self._budget.watched() if watching else self._told())
+        limits = (rates.requests_per_second, rates.tokens_per_minute)
+        return Usage(dict(pieces or {}), requests, tokens, self._queued, quiet, *limits)
+
+    async def _told(self) -> tuple[Rates, float]:
+        return self._budget.rates, await self._budget.quiet()
+
     async def pause(self, seconds: float) -> None:
         """A provider asked for quiet: nobody calls for so long."""
         await self._budget.pause(seconds)
@@ -162,3 +185,7 @@ class Governor:
 
     async def close(self) -> None:
         await self._budget.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

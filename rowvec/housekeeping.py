@@ -14,12 +14,12 @@ import structlog
 
 from rowvec.errors import RetryLater
 from rowvec.expiry import drop_old_uploads
+from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Task, TaskState
 from rowvec.paging import PAGE, all_tasks
-from rowvec.paid import drop_paid
 from rowvec.remembered import Remembered
-from rowvec.spool import FOR_GOOD, drop_copy
+from rowvec.spool import FOR_GOOD
 
 log = structlog.get_logger(__name__)
 
@@ -49,32 +49,26 @@ class Housekeeping:
             await asyncio.sleep(QUICK_SECONDS)
 
     async def quick(self) -> None:
-        """Copies of the newest cancelled tasks go, and what they have put down: of most, within seconds."""
+        """What the newest cancelled tasks have put away goes: of most, within seconds."""
         page = await self._machine.ledger.tasks(PAGE, state=TaskState.CANCELLED)
         for task in page.tasks:
-            await self._drop_copy(task)
+            await self._drop_leftovers(task)
 
     async def slow(self) -> None:
-        """Copies of all tasks that have ended for good go, also where a process died before it did so; and
-        uploads that are old."""
+        """What all tasks that have ended for good have put away goes, also where a process died before it did
+        so; and uploads that are old."""
         for state in FOR_GOOD:
             async for task in all_tasks(self._machine.ledger, state):
-                await self._drop_copy(task)
+                await self._drop_leftovers(task)
         if gone := await drop_old_uploads(self._machine):
             log.info("old uploads removed", names=gone)
 
-    async def _drop_copy(self, task: Task) -> None:
-        """None of these states is ever left again, so each task is looked at once.
-
-        A completed one has put everything away itself, but for the copy where its process died over it.
-        """
-        cancelled = task.state is TaskState.CANCELLED
-        if not (task.spec.dialect.copied or cancelled) or task.id in self._cleared:
-            return
-        await drop_copy(self._machine, task)
-        if cancelled:
-            await drop_paid(self._machine.files, task.id)
-        self._cleared.add(task.id)
+    async def _drop_leftovers(self, task: Task) -> None:
+        """None of these states is ever left again, and nothing is at work in them: each task is looked at
+        once."""
+        if task.id not in self._cleared:
+            await drop_leftovers(self._machine, task)
+            self._cleared.add(task.id)
 
 
 @asynccontextmanager

@@ -12,21 +12,15 @@ from rowvec import repair
 from rowvec.chunk_size import default_chunk_size
 from rowvec.dates import DateWindow
 from rowvec.errors import InvalidRequest, SourceDamaged, WrongState
-from rowvec.header import Header, read_header
-from rowvec.layout import check_layout
+from rowvec.glimpse import Glimpse, glimpse
 from rowvec.ledgers.base import Submitted
 from rowvec.machine import Limits, Machine
-from rowvec.metadata import TYPES, infer_types
-from rowvec.model import PlannedChunk
+from rowvec.metadata import TYPES
 from rowvec.purse import most_tokens
-from rowvec.reader import ChunkRows, read_rows
-from rowvec.records import Frames, frame
 from rowvec.sources.base import ExportedSource, Source
-from rowvec.spec import Dialect, SourcePin, TaskSpec
-from rowvec.spool import beginning
+from rowvec.spec import SourcePin, TaskSpec, Verify
 from rowvec.text import Template
 
-SAMPLE_BYTES = 256 * 1024
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -35,7 +29,8 @@ class TaskRequest:
     """What a caller may ask for. `ref` is a key, a file name or an upload's id, as `source` takes it.
 
     With `parent_id` it is a child: rows of an ended task, repaired. What is not given is as in the parent,
-    and so is its tenant. `max_tokens` and `max_dollars` are what it may spend at most.
+    and so is its tenant. `max_tokens` and `max_dollars` are what it may spend at most. `verify`
+    is how much of it is looked for in the store before it is completed.
     """
 
     source: str
@@ -58,6 +53,7 @@ class TaskRequest:
     allow_row_cap: bool = False
     max_tokens: int | None = None
     max_dollars: float | None = None
+    verify: Verify | None = None
     tenant: str = ""
     account: str = ""
 
@@ -101,8 +97,7 @@ async def prepare_spec(machine: Machine, request: TaskRequest) -> TaskSpec:
 
 def _open(machine: Machine, request: TaskRequest, pin: SourcePin) -> TaskSpec:
     """A spec that waits for its table, with the request."""
-    unseen = _Seen(Header((), 0, 1, Dialect()), {}, None)
-    spec = _spec(machine, request, pin, unseen, machine.limits.chunk_size)
+    spec = _spec(machine, request, pin, Glimpse(), machine.limits.chunk_size)
     return replace(spec, wish=_REQUEST.dump_json(request).decode())
 
 
@@ -156,6 +151,7 @@ def _inherited(request: TaskRequest, parent: TaskSpec) -> TaskRequest:
         metadata_types=types | dict(request.metadata_types),
         tenant=parent.tenant,
         account=request.account or parent.account,
+        verify=parent.verify if request.verify is None else request.verify,
     )
     if not request.text_columns and request.text_template is None:
         request = replace(request, text_columns=parent.text_columns, text_template=parent.text_template)
@@ -204,47 +200,12 @@ def _check_export_fields(request: TaskRequest, exported: bool) -> None:
             raise InvalidRequest(f"{name} goes with files, not with an export.", name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the beginning of a table tells: `types` are those of the first rows, `rows` guesses how many
-    there are, None where their size says nothing."""
-
-    header: Header
-    types: dict[str, str]
-    rows: int | None
-
-
-async def _look(source: Source, pin: SourcePin, request: TaskRequest, limits: Limits) -> _Seen:
-    start = await beginning(source, pin, request.encoding, SAMPLE_BYTES, limits.max_decompressed_bytes)
+async def _look(source: Source, pin: SourcePin, request: TaskRequest, limits: Limits) -> Glimpse:
+    """What the table's beginning tells, with every column there that the request names."""
     child = request.parent_id is not None
-    delimiter = request.delimiter or (repair.delimiter_of(start.head) if child else None)
-    header = read_header(start.head, start.final, delimiter, limits.max_record_bytes)
-    dialect = replace(header.dialect, encoding=start.encoding, compression=start.compression)
-    header = replace(header, dialect=dialect)
-    frames, rows = _first_rows(start.head, header, pin, start.final, limits.max_record_bytes)
-    check_layout(header, frames, rows)
-    _check_columns(request, repair.names(header.columns) if child else header.columns)
-    types = infer_types(header.columns, rows.rows) | dict(request.metadata_types)
-    return _Seen(header, types, _likely_rows(frames, header, pin))
-
-
-def _likely_rows(frames: Frames, header: Header, pin: SourcePin) -> int | None:
-    if header.dialect.copied or not len(frames):
-        return None
-    return round(len(frames) * (pin.size - header.data_start) / (int(frames.ends[-1]) - header.data_start))
-
-
-def _first_rows(
-    head: bytes, header: Header, pin: SourcePin, final: bool, max_record_bytes: int
-) -> tuple[Frames, ChunkRows]:
-    """The records of the head that are whole, as a worker would read them."""
-    start, line, delimiter = header.data_start, header.data_line, header.dialect.delimiter.encode()
-    frames = frame(head[start:], final, delimiter, max_record_bytes, start, line)
-    end = int(frames.ends[-1]) if len(frames) else start
-    probe = TaskSpec(
-        pin, header.columns, start, line, header.dialect, 1, max_record_bytes, "probe", "", "", 0
-    )
-    return frames, read_rows(head[start:end], PlannedChunk(0, start, end, 1, line, len(frames)), probe)
+    seen = await glimpse(source, pin, limits, request.encoding, request.delimiter, repaired=child)
+    _check_columns(request, repair.names(seen.header.columns) if child else seen.header.columns)
+    return seen
 
 
 def _check_columns(request: TaskRequest, columns: Sequence[str]) -> None:
@@ -269,9 +230,10 @@ def _check_columns(request: TaskRequest, columns: Sequence[str]) -> None:
     Template(tuple(columns), tuple(request.text_columns), request.text_template)
 
 
-def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: _Seen, most: int) -> TaskSpec:
+def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: Glimpse, most: int) -> TaskSpec:
     """The spec; without a wish of the caller's, a chunk has `most` rows at most."""
     header, columns = seen.header, request.metadata_columns
+    types = dict(seen.types) | dict(request.metadata_types)
     metadata = header.columns if columns is None else tuple(dict.fromkeys(columns))
     return TaskSpec(
         source=pin,
@@ -290,7 +252,7 @@ def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: _Seen, m
         text_columns=tuple(dict.fromkeys(request.text_columns)),
         text_template=request.text_template,
         metadata_columns=metadata,
-        types={name: seen.types[name] for name in metadata if name in seen.types},
+        types={name: types[name] for name in metadata if name in types},
         date_column=request.date_column,
         start_date=request.start_date,
         end_date=request.end_date,
@@ -299,6 +261,7 @@ def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: _Seen, m
         tenant=request.tenant,
         account=request.account,
         max_tokens=most_tokens(request.max_tokens, request.max_dollars, machine.embedder.price),
+        verify=request.verify or Verify.NONE,
     )
 
 

@@ -32,24 +32,28 @@ class Kept(Generic[J]):
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._jobs: OrderedDict[tuple[str, int], J] = OrderedDict()
+        self._jobs: OrderedDict[tuple[str, int], tuple[Claim, J]] = OrderedDict()
 
     def find(self, claim: Claim, texts: Sequence[str]) -> J | None:
         """The job of an earlier attempt at this chunk with these very texts."""
-        job = self._jobs.get(_key(claim)) if claim.chunk else None
+        job = self.of(claim)
         return job if job and not job.busy and job.texts == texts else None
 
     def of(self, claim: Claim) -> J | None:
         """All that is kept of this chunk."""
-        return self._jobs.get(_key(claim)) if claim.chunk else None
+        return self._jobs[_key(claim)][1] if claim.chunk and _key(claim) in self._jobs else None
+
+    def claims(self) -> list[Claim]:
+        """Of all chunks of which something is kept, the last that put it there."""
+        return [claim for claim, _ in self._jobs.values()]
 
     def put(self, claim: Claim, job: J) -> None:
         """Keep a chunk's job until it is dropped."""
         if claim.chunk is None:
             return
-        self._jobs[_key(claim)] = job
+        self._jobs[_key(claim)] = (claim, job)
         self._jobs.move_to_end(_key(claim))
-        while sum(held.nbytes for held in self._jobs.values()) > self._most_bytes:
+        while sum(held.nbytes for _, held in self._jobs.values()) > self._most_bytes:
             self._jobs.popitem(last=False)
 
     def drop(self, claim: Claim) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rowvec.errors import LeaseLost
+from rowvec.gates import Gates
 from rowvec.ledgers.base import Ledger
 from rowvec.model import Claim
 from rowvec.waits import Waits
@@ -47,6 +48,7 @@ class Lease:
     claim: Claim
     heartbeat: Heartbeat
     waits: Waits = field(default_factory=Waits)
+    gates: Gates = field(default_factory=Gates)
     more: Callable[[], None] = lambda: None
 
     async def check(self) -> float:
@@ -64,7 +66,7 @@ class Lease:
 
 @dataclass(slots=True)
 class SharedCheck:
-    """A lease's check before each of several writes that follow each other: the ledger is asked by the first
+    """A lease's check before each of several calls that follow each other: the ledger is asked by the first
     of them, and again when that is BELIEVED_SECONDS ago; the worker's own heart is looked at each time."""
 
     lease: Lease

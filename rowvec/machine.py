@@ -15,6 +15,7 @@ from rowvec.embedders.base import Embedder
 from rowvec.embedding import Job
 from rowvec.errors import NotConfigured
 from rowvec.filestores.base import FileStore
+from rowvec.gates import Gates
 from rowvec.governor import Governor
 from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
@@ -55,6 +56,7 @@ class Machine:
     settings: Mapping[str, str]
     limits: Limits = Limits()
     governor: Governor = field(default_factory=Governor)
+    gates: Gates = field(default_factory=Gates)
     kept: Kept[Job] = field(default_factory=Kept)
     disk: Disk = field(default_factory=Disk)
     redact: Redactor = field(default_factory=Redactor)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from rowvec.spec import TaskSpec
+from rowvec.usage import Usage
 
 
 class TaskState(StrEnum):
@@ -113,6 +114,9 @@ class ChunkFiles:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
+    """`last_worker` claimed it last, at `started_at`; `ended_at` is when it was done or failed. They
+    are None where a worker of the time before they were kept did it."""
+
     task_id: str
     plan: PlannedChunk
     state: ChunkState = ChunkState.READY
@@ -124,6 +128,34 @@ class Chunk:
     error: str | None = None
     counts: Counts = Counts()
     files: ChunkFiles = ChunkFiles()
+    last_worker: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A chunk as a look at all of its task shows it. `tries` counts errors and crashes, `rejected` rows."""
+
+    number: int
+    state: ChunkState
+    tries: int
+    rejected: int
+    not_before: float
+    started_at: float | None
+    ended_at: float | None
+
+    @staticmethod
+    def of(chunk: Chunk) -> Mark:
+        return Mark(
+            chunk.plan.number,
+            chunk.state,
+            chunk.attempts + chunk.crashes,
+            chunk.counts.rejected,
+            chunk.not_before,
+            chunk.started_at,
+            chunk.ended_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +219,7 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
     """A worker as the ledger knows it. `pid_started` tells a reused process id from the same one; `waits` are
-    sentences by task: weather that its work waits for."""
+    sentences by task: weather that its work waits for; `usage` is what it told of itself with its beat."""
 
     id: str
     host: str
@@ -198,6 +230,16 @@ class WorkerInfo:
     beat_at: float = 0.0
     alive: bool = True
     waits: Mapping[str, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPause:
+    """A person has paused all calls to a provider (`rowvec/gates.py`), for this reason."""
+
+    provider: str
+    since: float
+    reason: str
 
 
 def utc(seconds: float | None) -> datetime | None:

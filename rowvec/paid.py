@@ -1,4 +1,4 @@
-"""What a paused task has paid for and has not landed lies in the file store, where every worker finds it."""
+"""What is paid for and has not landed when work is put off lies in the file store, for whoever goes on."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ async def put_down(files: FileStore, kept: Kept[J], claim: Claim) -> None:
     if job is None:
         return
     await job.answers()
+    paid = await asyncio.to_thread(job.paid)
     try:
-        await files.write(_name(claim), await asyncio.to_thread(lambda: msgspec.msgpack.encode(job.paid())))
+        if any(paid.done):
+            await files.write(_name(claim), msgspec.msgpack.encode(paid))
     except (RetryLater, PauseNeeded) as error:
         log.warning("what was paid for stays with this worker", task=claim.task.id, error=error.message)
     else:

@@ -9,6 +9,7 @@ from rowvec.machine import Machine
 from rowvec.model import PlannedChunk, Totals
 from rowvec.planner import plan
 from rowvec.spool import ensure_copy, opened
+from rowvec.timed import TimedStore
 
 APPEND = 64
 
@@ -21,7 +22,7 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
     """
     task, fence = lease.claim.task, lease.claim.fence
     check_embedder(machine, task.spec)
-    await machine.store.prepare(task.spec.namespace, task.spec.dimension)
+    await TimedStore.under(machine, lease).prepare(task.spec.dimension)
     closed = await ensure_export(machine, lease)
     await ensure_copy(machine, lease)
     source, spec = await opened(machine, task.id, closed)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from rowvec.filestores.base import FileStore
+from rowvec.fingerprint import fingerprint
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.model import Chunk, ChunkState
@@ -29,11 +30,20 @@ def doubles_name(task_id: str) -> str:
     return f"tasks/{task_id}/doubles.jsonl"
 
 
-async def rejections(machine: Machine, task_id: str, outcome: str = "rejected") -> AsyncIterator[Rejection]:
-    """Rows of one outcome (`rejected`, `duplicate`, `warning`) of all finished chunks, in file order.
+async def rejections(
+    machine: Machine, task_id: str, outcome: str = "rejected", group: str | None = None
+) -> AsyncIterator[Rejection]:
+    """Rows of one outcome (`rejected`, `duplicate`, `warning`) of all finished chunks, in file order; with
+    `group` only those of that fingerprint.
 
     Doubles across chunks follow at the end. Raises UnknownTask.
     """
+    async for note in _all_of(machine, task_id, outcome):
+        if group is None or fingerprint(note.code, note.reason) == group:
+            yield note
+
+
+async def _all_of(machine: Machine, task_id: str, outcome: str) -> AsyncIterator[Rejection]:
     await machine.ledger.task(task_id)
     async for chunk in done_chunks(machine.ledger, task_id):
         for note in await notes_of(machine.files, chunk):

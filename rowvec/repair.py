@@ -83,11 +83,11 @@ def restored(spec: TaskSpec, rows: ChunkRows) -> ChunkRows:
     return replace(rows, rows=[[unguarded(value) for value in row[lead:]] for row in rows.rows])
 
 
-async def repair_table(machine: Machine, task: Task) -> AsyncIterator[bytes]:
-    """The rejected rows of a task as CSV in UTF-8, line by line."""
+async def repair_table(machine: Machine, task: Task, group: str | None = None) -> AsyncIterator[bytes]:
+    """The rejected rows of a task, or those of one fingerprint, as CSV in UTF-8, line by line."""
     columns = plain(task.spec).header
     yield csv_line([*LEAD, *map(guarded, columns)])
-    async for note in rejections(machine, task.id):
+    async for note in rejections(machine, task.id, group=group):
         reason = f"{note.reason} ({note.code})"
         yield csv_line([str(note.row), guarded(reason), *_cells(task.spec, note, len(columns))])
 

@@ -15,6 +15,7 @@ from rowvec.intake import TaskRequest, submit
 from rowvec.ledgers.base import Submitted
 from rowvec.machine import Machine
 from rowvec.model import Flag, Task, TaskState
+from rowvec.proof import wish_for_mending
 from rowvec.repair import repair_table
 from rowvec.spec import TaskSpec
 from rowvec.uploads import upload_name
@@ -32,6 +33,7 @@ async def retry_rejected(machine: Machine, task_id: str) -> Submitted:
     task = await machine.ledger.task(task_id)
     if task.state is TaskState.FAILED:
         await steer.check_unchanged(machine, task)
+        await wish_for_mending(machine, task)
     sent = await _sent_in(machine, task)
     if task.state is TaskState.FAILED:
         await machine.ledger.flag(task_id, Flag.RETRY)

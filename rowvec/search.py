@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rowvec.errors import InvalidRequest
+from rowvec.gates import EMBEDDER, VECTOR_STORE
 from rowvec.machine import Machine
 from rowvec.text import clean
 from rowvec.vectors import Match
@@ -16,6 +17,7 @@ async def search(machine: Machine, namespace: str, query: str, limit: int = 10) 
     text = clean(query)
     if not text:
         raise InvalidRequest("The query is empty: type what you are looking for.", "query")
+    await machine.gates.check(machine.ledger, EMBEDDER, VECTOR_STORE)
     async with machine.governor.turn(sum(machine.embedder.estimate_tokens([text]))) as turn:
         embedding = await machine.embedder.embed([text])
         await turn.settle(embedding.tokens, embedding.rates)

@@ -6,22 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rowvec.again import write_again
 from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
-from rowvec.errors import TaskFailed, UnknownTask
-from rowvec.export import drop_exports
-from rowvec.landing import embed_and_store
+from rowvec.errors import UnknownTask
+from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
+from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.manifest import Written, read_merged, written
 from rowvec.model import Task
-from rowvec.paid import drop_paid
-from rowvec.pipeline import read_and_describe
+from rowvec.proof import prove
 from rowvec.rejected import done_chunks, doubles_name, encode
 from rowvec.rejection import Rejection
-from rowvec.spool import drop_copy
 from rowvec.storing import vector_ids
+from rowvec.timed import TimedStore
 from rowvec.vectors import Stamp
 
 BATCH = 2_000
@@ -41,31 +41,35 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed.
     """
     task, fence = lease.claim.task, lease.claim.fence
+    await lease.gates.check(lease.ledger, VECTOR_STORE)
     manifests = await written(done_chunks(machine.ledger, task.id))
     settlement = Settlement()
-    await machine.store.catch_up(task.spec.namespace)
+    store = TimedStore.under(machine, lease)
+    await store.catch_up()
     async for doubles in find_doubles(machine.files, manifests, task.counts.upserted):
         for batch in _batched(doubles):
-            await _settle_doubles(machine, lease, batch)
+            await _settle_doubles(machine, lease, store, batch)
         _list_losers(doubles, settlement)
-    if await _shares_its_namespace(machine, task, settlement):
-        await _drop_old_passages(machine, lease, manifests)
+    own = task.counts.passages - settlement.passages
+    if await store.holds_others(task.id, own):  # else there is nothing old to look for
+        await _drop_old_passages(machine, task, store, manifests)
+    await prove(machine, lease, manifests, own)
     losers = sorted(settlement.losers, key=lambda note: note.row)
     await machine.files.write(doubles_name(task.id), encode(losers))
     await machine.ledger.settled(task.id, fence, len(losers), settlement.passages)
-    await drop_copy(machine, task)
-    await drop_exports(machine, task)
-    await drop_paid(machine.files, task.id)
+    await drop_leftovers(machine, task)
 
 
-async def _settle_doubles(machine: Machine, lease: Lease, doubles: Sequence[Double]) -> None:
+async def _settle_doubles(
+    machine: Machine, lease: Lease, store: TimedStore, doubles: Sequence[Double]
+) -> None:
     """Make each winner the one that is stored, and take out what its losers left."""
     task = lease.claim.task
-    stored = await _stamps(machine, task, [double.row_id for double in doubles])
+    stored = await _stamps(store, [double.row_id for double in doubles])
     wanted = [double for double in doubles if not _in_place(double, task.id, stored[double.row_id])]
     await _write_again(machine, lease, wanted)
     if wanted:
-        stored |= await _stamps(machine, task, [double.row_id for double in wanted])
+        stored |= await _stamps(store, [double.row_id for double in wanted])
     left = [
         stamp.id
         for double in doubles
@@ -73,8 +77,7 @@ async def _settle_doubles(machine: Machine, lease: Lease, doubles: Sequence[Doub
         if stamp.task_id == task.id and stamp.id not in vector_ids(double.row_id, double.winner.passages)
     ]
     if left:
-        await lease.check()
-        await machine.store.delete(task.spec.namespace, left)
+        await store.delete(left)
 
 
 def _in_place(double: Double, task_id: str, stored: Sequence[Stamp]) -> bool:
@@ -90,45 +93,27 @@ def _in_place(double: Double, task_id: str, stored: Sequence[Stamp]) -> bool:
 
 
 async def _write_again(machine: Machine, lease: Lease, doubles: Sequence[Double]) -> None:
-    task = lease.claim.task
-    rows: dict[int, set[int]] = defaultdict(set)
+    rows: defaultdict[int, set[int]] = defaultdict(set)
     for double in doubles:
         rows[double.winner.chunk].add(double.winner.row_number)
-    for number, wanted in rows.items():
-        [chunk] = await machine.ledger.chunks(task.id, limit=1, after=number - 1)
-        _, described = await read_and_describe(machine, task.spec, chunk)
-        entries = [entry for entry in described.standings() if entry.number in wanted]
-        embedded, stored = await embed_and_store(machine, task.id, task.spec, entries, lease)
-        refused = embedded.refused | stored.refused
-        if refused:
-            row = entries[next(iter(refused))].number
-            raise TaskFailed(
-                f"Row {row}, the last of several with its id, was taken before and is refused now: "
-                f"{next(iter(refused.values()))}. Retry the task."
-            )
+    await write_again(machine, lease, rows)
 
 
-async def _shares_its_namespace(machine: Machine, task: Task, settlement: Settlement) -> bool:
-    """Are there vectors beside those of this task? Without any there is nothing old to look for."""
-    own = task.counts.passages - settlement.passages
-    return await machine.store.holds_others(task.spec.namespace, task.id, own)
-
-
-async def _drop_old_passages(machine: Machine, lease: Lease, manifests: Sequence[Written]) -> None:
+async def _drop_old_passages(
+    machine: Machine, task: Task, store: TimedStore, manifests: Sequence[Written]
+) -> None:
     """A row that shrank or grew since an earlier task loses the vectors it no longer has."""
-    task = lease.claim.task
     earlier = _Earlier(machine.ledger, task)
     async for manifest in read_merged(machine.files, manifests):
         shapes = dict(zip(manifest.ids, manifest.passages, strict=True))
-        stored = await machine.store.stamps(task.spec.namespace, manifest.ids)
+        stored = await store.stamps(manifest.ids)
         old = [
             stamp.id
             for stamp in stored
             if stamp.id not in vector_ids(stamp.row_id, shapes[stamp.row_id]) and await earlier.wrote(stamp)
         ]
         if old:
-            await lease.check()
-            await machine.store.delete(task.spec.namespace, old)
+            await store.delete(old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +138,9 @@ class _Earlier:
             return True
 
 
-async def _stamps(machine: Machine, task: Task, row_ids: Sequence[str]) -> dict[str, list[Stamp]]:
+async def _stamps(store: TimedStore, row_ids: Sequence[str]) -> dict[str, list[Stamp]]:
     found: dict[str, list[Stamp]] = {row_id: [] for row_id in row_ids}
-    for stamp in await machine.store.stamps(task.spec.namespace, row_ids):
+    for stamp in await store.stamps(row_ids):
         found[stamp.row_id].append(stamp)
     return found
 

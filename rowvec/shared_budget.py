@@ -117,6 +117,18 @@ class SharedBudget(Budget):
     async def quiet(self) -> float:
         return await self._shared("quiet", 0, lambda share: share.quiet(), quiet=True)
 
+    async def watched(self) -> tuple[Rates, float]:
+        """While Redis is away, what was known last, and no pause."""
+        try:
+            told = await self._redis.hmget(self._key, ["rps", "tpm", "resume"])
+            clock = await self._redis.time()
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("budget_not_watched", error=type(error).__name__)
+            return self._rates, 0.0
+        requests, tokens, resume = (float(value) if value else None for value in told)
+        left = (resume or 0.0) - clock[0] - clock[1] / 1e6
+        return Rates(requests, tokens).or_else(self._rates), max(0.0, left)
+
     async def close(self) -> None:
         await self._redis.aclose()
 

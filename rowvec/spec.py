@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pydantic import TypeAdapter
 
@@ -35,6 +36,14 @@ class Dialect:
         return bool(self.compression) or self.encoding != "utf-8"
 
 
+class Verify(StrEnum):
+    """How much of what a task has written is looked for in the store before it is called completed."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """All that a task depends on, pinned when it is submitted and never changed after.
@@ -45,7 +54,7 @@ class TaskSpec:
     physical line. `types` maps each metadata column to `string`, `number` or `bool`.
     `embedder` names the backend; `model` and `dimension` what it must still be when work is done.
     `tenant` owns the task, empty: the operator. On `account` is counted what the task uses, empty: on none.
-    `max_tokens` is what it may spend at most.
+    `max_tokens` is what it may spend at most. `verify` says what is looked for before it is completed.
     """
 
     source: SourcePin
@@ -74,6 +83,7 @@ class TaskSpec:
     tenant: str = ""
     account: str = ""
     max_tokens: int | None = None
+    verify: Verify = Verify.NONE
 
     def to_json(self) -> str:
         return _SPEC.dump_json(self).decode()

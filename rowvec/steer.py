@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound, WrongState
+from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState
-from rowvec.paid import drop_paid
+from rowvec.proof import wish_for_mending
 from rowvec.purse import task_account
 from rowvec.sources.base import ExportedSource
 from rowvec.spec import TaskSpec
-from rowvec.spool import drop_copy, opened
+from rowvec.spool import opened
 
 
 async def resume(machine: Machine, task_id: str, more_tokens: int = 0) -> Task:
@@ -42,20 +43,21 @@ async def cancel(machine: Machine, task_id: str) -> Task:
     """
     task = await machine.ledger.flag(task_id, Flag.CANCEL)
     if task.state is TaskState.CANCELLED:
-        await drop_copy(machine, task)
-        await drop_paid(machine.files, task_id)
+        await drop_leftovers(machine, task)
     return task
 
 
 async def retry(machine: Machine, task_id: str) -> Task:
     """Let a failed task try its failed chunks again, on the very bytes it was submitted with.
 
+    One that failed because the store did not hold what was written has the store mended, and verified again.
     Raises UnknownTask, WrongState, and SourceChanged when the source is another one by now or gone, as is
     its copy once the task's vectors were removed: chunks of two versions must not mix in one index.
     """
     task = await machine.ledger.task(task_id)
     if task.state is TaskState.FAILED:
         await check_unchanged(machine, task)
+        await wish_for_mending(machine, task)
     return await machine.ledger.flag(task_id, Flag.RETRY)
 
 

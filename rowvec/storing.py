@@ -10,10 +10,12 @@ import numpy as np
 
 from rowvec.describe import Entry
 from rowvec.embedding import Embedded
-from rowvec.errors import InputRefused, RequestTooLarge, Unavailable
+from rowvec.errors import InputRefused, RequestTooLarge
+from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease, SharedCheck
 from rowvec.retry import outlast
 from rowvec.text import passage_id
+from rowvec.timed import TimedStore, in_time
 from rowvec.vectors import VectorBatch
 from rowvec.vectorstores.base import VectorStore
 
@@ -39,12 +41,12 @@ async def store(
     task_id: str,
     entries: Sequence[Entry],
     embedded: Embedded,
-    lease: Lease,
+    shared: SharedCheck,
 ) -> Stored:
     """Upsert every entry that was embedded. Raises RetryLater, PauseNeeded, StoreMismatch, LeaseLost."""
     batch, owners = _batch(task_id, entries, embedded)
     out = Stored()
-    job = _Job(vectors, namespace, task_id, lease, SharedCheck(lease), owners, out)
+    job = _Job(vectors, namespace, task_id, shared.lease, shared, owners, out)
     try:
         async with asyncio.TaskGroup() as group:
             for low, high in _requests(vectors, batch, owners):
@@ -90,26 +92,23 @@ class _Job:
 
     async def _upsert(self, part: VectorBatch) -> None:
         async with self.slots:
+            await self.lease.gates.check(self.lease.ledger, VECTOR_STORE)
             left = await self.shared.check()
-            try:
-                async with asyncio.timeout(left):
-                    await self.vectors.upsert(self.namespace, part)
-            except TimeoutError as error:
-                raise Unavailable(f"the vector store took longer than {left:.0f} s for one write") from error
+            await in_time(left, "for one write", self.vectors.upsert(self.namespace, part))
 
     async def take_out(self, entries: Sequence[Entry]) -> None:
         """A row lands whole or not at all: remove what refused rows have there. What other rows with their
         ids have there stays."""
         numbers = {entries[place].row_id: entries[place].number for place in self.out.refused}
-        stored = await self.vectors.stamps(self.namespace, list(numbers))
+        timed = TimedStore(self.vectors, self.namespace, self.lease.check)
+        stored = await outlast(self.lease, lambda: timed.stamps(list(numbers)))
         own = [
             stamp.id
             for stamp in stored
             if (stamp.task_id, stamp.row_number) == (self.task_id, numbers[stamp.row_id])
         ]
         if own:
-            await self.lease.check()
-            await self.vectors.delete(self.namespace, own)
+            await outlast(self.lease, lambda: timed.delete(own))
 
 
 def _shape(entry: Entry) -> tuple[str, int]:

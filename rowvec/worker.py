@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import psutil
 import structlog
 
-from rowvec.errors import LeaseLost, PauseNeeded, RetryLater, TaskFailed, WrongState
+from rowvec.errors import LeaseLost, PauseNeeded, ProviderPaused, RetryLater, TaskFailed, WrongState
+from rowvec.handover import hand_all_over, hand_over
 from rowvec.lease import Heartbeat, Lease
 from rowvec.machine import Machine
 from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
-from rowvec.paid import put_down
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
@@ -28,6 +28,8 @@ from rowvec.waits import Waits
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+PAUSED_SECONDS = 2.0
+"""So long, at least, a piece of work rests that met a provider paused by hand."""
 
 RUN = {WorkKind.PLAN: run_plan, WorkKind.CHUNK: run_chunk, WorkKind.SETTLE: run_settle}
 
@@ -42,8 +44,9 @@ class Worker:
     the machine's parts can use would only cost memory.
 
     `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
-    stopping one lets its pieces end before it hands them back. `on_new_task` is called once for each
-    task of which this worker gets chunks: others may be asleep, and there may be more of them.
+    stopping one lets its pieces end before it hands them back and puts down what they have paid for.
+    `on_new_task` is called once for each task of which this worker gets chunks: others may be asleep, and
+    there may be more of them.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Worker:
         machine: Machine,
         slots: int | None = None,
         poll: float = 0.25,
-        grace: float = 20.0,
+        grace: float = 5.0,
         retry: RetryPolicy | None = None,
         on_new_task: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -60,7 +63,7 @@ class Worker:
         self._poll = poll
         self._grace = grace
         self._retry = retry or RetryPolicy()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Claim] = {}
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._waits = Waits()
         self._broken: BaseException | None = None
@@ -103,15 +106,20 @@ class Worker:
         free = self._slots - len(self._running)
         if free <= 0:
             return
-        claims = await self._weather(self._machine.ledger.claim(self.id, free, allowance), [])
+        claims = await self._weather(self._claim(free), [])
         for claim in claims:
             piece = asyncio.create_task(self._do(claim))
-            self._running.add(piece)
+            self._running[piece] = claim
             piece.add_done_callback(self._ended)
         await self._tell_others(claims)
 
+    async def _claim(self, most: int) -> list[Claim]:
+        """While a provider is paused, nothing that would only wait for it."""
+        closed = await self._machine.gates.closed(self._machine.ledger)
+        return await self._machine.ledger.claim(self.id, most, (lambda _: 0) if closed else allowance)
+
     def _ended(self, piece: asyncio.Task[None]) -> None:
-        self._running.discard(piece)
+        self._running.pop(piece, None)
         self._woken.set()
         if not piece.cancelled() and (error := piece.exception()):
             self._broken = error
@@ -143,14 +151,15 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await hand_all_over(self._machine)
 
     # One piece of work
 
     async def _do(self, claim: Claim) -> None:
-        ledger, more = self._machine.ledger, self._woken.set
-        lease = Lease(ledger, self.id, claim, self._heartbeat, self._waits, more)
+        machine, heart, more = self._machine, self._heartbeat, self._woken.set
+        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more)
         try:
-            await RUN[claim.kind](self._machine, lease)
+            await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
             await self._after(claim, self._machine.redact.clean(error))
 
@@ -171,10 +180,13 @@ class Worker:
                 await asyncio.sleep(1.0)
 
     async def _tell(self, claim: Claim, error: Exception) -> None:
-        if isinstance(error, PauseNeeded):
+        if isinstance(error, ProviderPaused):
+            await hand_over(self._machine, claim)
+            await self._hand_back(claim, None, await self._machine.ledger.now() + PAUSED_SECONDS)
+        elif isinstance(error, PauseNeeded):
             with suppress(WrongState):
                 await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
-            await put_down(self._machine.files, self._machine.kept, claim)
+            await hand_over(self._machine, claim)
             await self._hand_back(claim, None, 0.0)
         elif isinstance(error, LeaseLost):
             # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.
@@ -234,7 +246,9 @@ class Worker:
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
             waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
-            beat = self._machine.ledger.beat(self.id, len(self._running), waits)
+            pieces = Counter(claim.task.id for claim in self._running.values())
+            usage = await self._machine.governor.usage(pieces)
+            beat = self._machine.ledger.beat(self.id, len(self._running), waits, usage)
             alive = await self._weather(beat, None)
             if alive:
                 self._heartbeat.renew(asked_at)

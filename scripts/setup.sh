@@ -87,7 +87,8 @@ install() {
 need_package() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         printf 'Installing %s, which the tests call ...\n' "$2" >&2
-        apt-get update -qq >/dev/null 2>&1 || true
+        [ -n "${updated:-}" ] || apt-get update -qq >/dev/null 2>&1 || true
+        updated=yes
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null 2>&1 && return
     fi
     fail "The tests need $2. Install it and try again: apt-get install $1"
@@ -116,6 +117,10 @@ if for_tests; then
     command -v curl >/dev/null 2>&1 || need_package curl curl
     have_postgres || need_package postgresql "a PostgreSQL server"
     command -v chromium >/dev/null 2>&1 || need_package chromium "the browser Chromium"
+    command -v nginx >/dev/null 2>&1 || need_package nginx-light nginx
+    command -v docker-compose >/dev/null 2>&1 || need_package docker-compose docker-compose
+    command -v promtool >/dev/null 2>&1 || need_package prometheus "Prometheus and its promtool"
+    command -v systemd-analyze >/dev/null 2>&1 || need_package systemd systemd-analyze
 fi
 venv_is_sound || make_venv
 if ! is_current "$requirements"; then

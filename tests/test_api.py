@@ -197,6 +197,35 @@ def test_an_estimate_takes_the_same_body_and_starts_nothing(api: httpx2.Client, 
     ]
 
 
+def test_a_preview_takes_the_same_body_and_starts_nothing(api: httpx2.Client) -> None:
+    """The first rows with their texts, metadata and outcomes, and no task more."""
+    body = {
+        "data_source": "s3_csv",
+        "s3_key": "products.csv",
+        "id_column": "id",
+        "text_template": "{title}: {body}",
+        "metadata_columns": ["title", "price"],
+        "date_column": "created_at",
+        "start_date": "2025-01-01",
+    }
+    before = api.get("/api/v1/tasks").json()
+    answer = api.post("/api/v1/preview", json=body)
+    found = answer.json()
+    assert answer.status_code == 200
+    assert (found["delimiter"], found["encoding"], found["compression"]) == (",", "utf-8", None)
+    assert set(found["types"]) == {"title", "price"} and "created_at" in found["columns"]
+    assert sorted(row["outcome"] for row in found["rows"]) == ["embedded"] * 3 + ["filtered", "rejected"]
+    first = found["rows"][0]
+    assert first["passages"] == [f"{first['metadata']['title']}: {first['content'].split(',')[2]}"]
+    assert len(api.post("/api/v1/preview?rows=2", json=body).json()["rows"]) == 2
+    refused = api.post("/api/v1/preview", json={**body, "id_column": "nope"})
+    assert (
+        refused.json()["errors"]
+        == api.post("/api/v1/process", json={**body, "id_column": "nope"}).json()["errors"]
+    )
+    assert api.get("/api/v1/tasks").json() == before
+
+
 def test_one_table_is_scanned_at_a_time(api: httpx2.Client, tables: Path) -> None:
     """Others are told to come again; what needs no scan is answered, and who hangs up makes room."""
     with (tables / "endless.csv").open("wb") as file:

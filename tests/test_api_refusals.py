@@ -348,7 +348,7 @@ def test_uploads_that_are_no_files_are_refused(api: httpx2.Client) -> None:
     problem(api.post("/api/v1/files", content=b"no boundary", headers=form), 422, "invalid-request")
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/api/v1/process/", "/api/v1/tasks/x/explode", "/%00"])
+@pytest.mark.parametrize("path", ["/nothing", "/api/v1/process/", "/api/v1/tasks/x/explode", "/%00"])
 def test_unknown_paths_are_problems_too(api: httpx2.Client, path: str) -> None:
     """404 in the same form as every other refusal."""
     problem(api.get(path), 404, "not-found")

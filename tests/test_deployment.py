@@ -13,7 +13,15 @@ from tests.http_service import ROOT
 
 PAGE = (ROOT / "docs/deployment.md").read_text()
 TABLE = PAGE[PAGE.index("## Every setting") :]
-DESCRIBED = {"data_dir", "ledger_url", "broker_url", "vector_store_url", "file_store_url", "use_local_files"}
+DESCRIBED = {
+    "data_dir",
+    "session_secret",
+    "ledger_url",
+    "broker_url",
+    "vector_store_url",
+    "file_store_url",
+    "use_local_files",
+}
 """Settings of which the table tells the default in words, as the cores do for MAX_WORKERS."""
 
 

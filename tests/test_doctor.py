@@ -109,7 +109,7 @@ async def test_nothing_is_wrong_with_a_whole_production_stack(
             ["no such model", "Check OPENAI_MODEL"],
         ),
         ("embedder", {"OPENAI_BASE_URL": f"http://{NOBODY}/v1"}, ["cannot be reached", "OPENAI_BASE_URL"]),
-        ("settings", {"OPENAI_MODEL": "text-embedding-4"}, ["OPENAI_DIMENSIONS", "text-embedding-3-small"]),
+        ("embedder", {"OPENAI_MODEL": "text-embedding-4"}, ["OPENAI_DIMENSIONS", "text-embedding-3-small"]),
         ("vector store", {"PINECONE_API_KEY": "pcsk_wrong"}, ["Unauthorized. Set PINECONE_API_KEY"]),
         (
             "vector store",
@@ -127,7 +127,7 @@ async def test_nothing_is_wrong_with_a_whole_production_stack(
             {"PINECONE_CONTROLLER_HOST": f"http://{NOBODY}"},
             ["did not answer", "PINECONE_CONTROLLER_HOST"],
         ),
-        ("settings", {"PINECONE_API_KEY": " "}, ["PINECONE_API_KEY is not set"]),
+        ("vector store", {"PINECONE_API_KEY": " "}, ["PINECONE_API_KEY is not set"]),
         ("source", {"S3_BUCKET": "nobody-has-this"}, ["There is no bucket 'nobody-has-this'. Set S3_BUCKET"]),
         (
             "source",
@@ -140,13 +140,13 @@ async def test_nothing_is_wrong_with_a_whole_production_stack(
             {"BROKER_URL": f"redis://:opensesame@{NOBODY}/0"},
             [f"Redis at {NOBODY}/0 does not answer", "Start it, or set BROKER_URL"],
         ),
-        ("settings", {"BROKER_URL": "amqp://localhost"}, ["BROKER_URL must be redis://host:6379/0"]),
+        ("broker", {"BROKER_URL": "amqp://localhost"}, ["BROKER_URL must be redis://host:6379/0"]),
         (
             "ledger",
             {"LEDGER_URL": f"postgresql://ann:opensesame@{NOBODY}/vectordb"},
             [f"postgresql://{NOBODY}/vectordb does not answer", "Check that the server runs"],
         ),
-        ("settings", {"LEDGER_URL": "mysql://x"}, ["no ledger called 'mysql'", "postgresql"]),
+        ("ledger", {"LEDGER_URL": "mysql://x"}, ["no ledger called 'mysql'", "postgresql"]),
         ("metabase", {"METABASE_API_KEY": "mb_wrong"}, ["refuses METABASE_API_KEY", "Set a key"]),
         ("metabase", {"METABASE_API_KEY": ""}, ["There is no key for http://", "Set METABASE_API_KEY"]),
         ("metabase", {"METABASE_URL": f"http://{NOBODY}"}, ["does not answer", "METABASE_URL"]),
@@ -164,11 +164,31 @@ async def test_what_is_wrong_is_said_in_words(
 ) -> None:
     """The part alone is found wrong (with what only the ledger can tell), in words that name the remedy."""
     wrong, found = await problems(production | setting, tmp_path, monkeypatch)
-    assert set(wrong) - {"worker", "API key"} == {part}, wrong
+    told = {"embedder": {"tokens"}, "ledger": {"worker", "API key"}}.get(part, set())
+    others = {name: words for name, words in wrong.items() if name != part}
+    assert part in wrong and others.keys() <= told, wrong
+    assert all(words.startswith(f"Only the {part} can tell, see") for words in others.values())
     assert [word for word in words if word not in wrong[part]] == []
     assert "opensesame" not in str(found) and "resume" not in wrong[part]
-    if part == "ledger":
-        assert wrong["worker"] == "Only the ledger can tell, see above."
+
+
+async def test_a_missing_key_keeps_no_other_part_from_being_looked_at(
+    production: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is wrong is told at once; what cannot be told without the embedder says so."""
+    faults = {
+        "OPENAI_API_KEY": "",
+        "OPENAI_BASE_URL": "",
+        "METABASE_API_KEY": "mb_wrong",
+        "S3_BUCKET": "none",
+    }
+    wrong, found = await problems(production | faults, tmp_path, monkeypatch)
+    assert set(wrong) == {"embedder", "tokens", "metabase", "source"}
+    assert "needs OPENAI_API_KEY" in wrong["embedder"]
+    assert wrong["tokens"] == "Only the embedder can tell, see there."
+    assert {"ledger", "broker", "file store", "vector store", "worker", "API key"} <= {
+        f.part for f in found if f.ok
+    }
 
 
 async def test_a_metabase_that_is_none_is_told(

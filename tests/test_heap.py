@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+from app.workers.heap import ONE_ARENA
 
 ROOT = Path(__file__).parent.parent
 
 WORK = """
 import ctypes, json, resource, sys, threading
+if "imported" in sys.argv:
+    import app.workers.embedded
 from app.workers.heap import one_heap
 
 if "told" in sys.argv:
@@ -42,10 +48,11 @@ libc.fflush(None)
 """
 
 
-def seen(*arguments: str) -> tuple[int, int]:
+def seen(*arguments: str, environment: Mapping[str, str] = {}) -> tuple[int, int]:
     """Heaps of a process with four threads, and pages that the system had to give it again for ten chunks."""
     command = [sys.executable, "-c", WORK, *arguments]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    whole = os.environ | environment
+    told = subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, check=True).stdout
     first, _, rest = told.partition("\n")
     return rest.count("<heap nr="), json.loads(first)["faults"]
 
@@ -56,3 +63,10 @@ def test_memory_comes_from_one_heap_and_is_not_asked_for_again() -> None:
     more_heaps, more_faults = seen()
     assert (heaps, more_heaps > 1) == (1, True)
     assert 10 * faults < more_faults
+
+
+def test_threads_that_begin_with_the_imports_share_the_heap_of_a_worker_that_is_started() -> None:
+    """By its environment: told later, they keep heaps of their own."""
+    heaps, _ = seen("imported", "told", environment=ONE_ARENA)
+    more_heaps, _ = seen("imported", "told")
+    assert (heaps, more_heaps > 1) == (1, True)

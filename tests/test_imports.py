@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -54,3 +59,27 @@ def test_an_import_that_must_not_be_is_found(found: str, file: str, module: str)
     package = module.partition(".")[0]
     imported = module if package in PACKAGES else package
     assert f"- {importer} -> {imported} (" in found
+
+
+def modules(package: str) -> Iterator[str]:
+    """Every module that the package's files import, by its first name."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", name)[0]).lower()
+
+
+def test_what_is_imported_is_declared() -> None:
+    """What only comes with another package may be gone with its next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {plain(name) for name in project["dependencies"]}
+    own = {*sys.stdlib_module_names, "rowvec", "app"}
+    found = {module for package in ("rowvec", "app") for module in modules(package)} - own
+    given = packages_distributions()
+    assert not {module for module in found if not declared & {plain(name) for name in given[module]}}

@@ -26,7 +26,7 @@ class AskedLedger(MemoryLedger):
 
 
 async def held(ledger: AskedLedger, seconds: float = 600.0) -> SharedCheck:
-    """The check of a claimed plan's lease, which its own heart gives so long to live."""
+    """The check of the lease of a plan; its own heart gives it `seconds` to live."""
     await ledger.enlist(worker("w"))
     claim = await plan_claim(ledger)
     heartbeat = Heartbeat(seconds)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from rowvec import steer
+from rowvec import handover, steer
 from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.embedding import Job
 from rowvec.errors import QuotaExhausted, Unavailable
@@ -21,11 +22,11 @@ from rowvec.filestores.folder import FolderStore
 from rowvec.governor import Governor
 from rowvec.housekeeping import Housekeeping
 from rowvec.kept import Kept
-from rowvec.model import Flag, Hold, Task, TaskState
+from rowvec.model import Claim, Flag, Hold, Task, TaskState
 from rowvec.paid import Paid
 from rowvec.removal import remove_vectors
 from rowvec.vectors import Embedding
-from tests.worker_kit import Workshop
+from tests.worker_kit import WatchedEmbedder, Workshop
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +108,101 @@ async def test_what_cannot_be_put_down_stays_with_the_worker(shop: Workshop, tmp
     assert sorted(shop.embedder.given) == sorted(TEXTS)
 
 
+class Till(WatchedEmbedder):
+    """Bills what it is sent, whether anybody waits for the answer or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.billed: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> Embedding:
+        self.billed += texts
+        return await super().embed(texts)
+
+
+class Opening(Kept[Job]):
+    """What is asked of it when the worker has dropped its work lets the answers come."""
+
+    def __init__(self, embedder: WatchedEmbedder) -> None:
+        super().__init__()
+        self._embedder = embedder
+
+    def claims(self) -> list[Claim]:
+        self._embedder.opened.set()
+        return super().claims()
+
+
+async def stopped(shop: Workshop) -> tuple[str, Till]:
+    """The id of a task whose worker was told to stop with all its requests under way, and who billed them."""
+    shop.embedder = till = Till()
+    till.max_inputs = 3
+    till.held = "row"
+    shop.machine = replace(shop.machine, embedder=till, kept=Opening(till))
+    task_id = await shop.submit()
+    async with shop.worker(grace=0):
+        await till.entered.wait()
+    return task_id, till
+
+
+async def test_a_stop_in_the_middle_of_a_chunk_costs_nothing(shop: Workshop) -> None:
+    """The answers that were on their way are waited for, and another process asks for the rest only."""
+    task_id, till = await stopped(shop)
+    billed, lying = len(till.billed), await put_down(shop, task_id)
+    another_process(shop)
+    ended = await shop.end_of(task_id)
+
+    assert 0 < billed < 50 and lying
+    assert sorted(till.billed) == sorted(TEXTS)
+    assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 50)
+    assert ended.counts.tokens == (await shop.embedder.embed(TEXTS)).tokens
+    assert await put_down(shop, task_id) == []
+
+
+class StuckStore(FolderStore):
+    """Never done with anything that was paid for."""
+
+    async def write(self, name: str, data: bytes) -> None:
+        if "/paid/" in name:
+            await asyncio.Event().wait()
+        await super().write(name, data)
+
+
+async def test_a_file_store_that_is_stuck_does_not_keep_a_worker_from_stopping(
+    shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves the ledger all the same, and the work goes on."""
+    monkeypatch.setattr(handover, "LAST_SECONDS", 0.0)
+    shop.machine = replace(shop.machine, files=StuckStore(tmp_path / "files"))
+    task_id, _ = await stopped(shop)
+    assert not [one for one in await shop.ledger.workers() if one.alive]
+    another_process(shop)
+    assert (await shop.end_of(task_id)).counts.upserted == 50
+
+
+async def test_what_is_put_down_after_the_task_was_cancelled_goes_at_once(shop: Workshop) -> None:
+    """By the worker itself, which nobody waited for."""
+
+    class Cancelling(Opening):
+        def claims(self) -> list[Claim]:
+            cancelling.append(asyncio.ensure_future(gone()))
+            return super().claims()
+
+    async def gone() -> None:
+        await shop.ledger.bury([one.id for one in await shop.ledger.workers()])
+        await steer.cancel(shop.machine, task_id)
+
+    cancelling: list[asyncio.Future[None]] = []
+    shop.embedder = till = Till()
+    till.held = "row"
+    shop.machine = replace(shop.machine, embedder=till, kept=Cancelling(till))
+    task_id = await shop.submit()
+    async with shop.worker(grace=0):
+        await till.entered.wait()
+    await asyncio.gather(*cancelling)
+    assert (await shop.ledger.task(task_id)).state is TaskState.CANCELLED
+    assert await put_down(shop, task_id) == []
+
+
 async def cancelled(shop: Workshop, task_id: str) -> None:
     await steer.cancel(shop.machine, task_id)
 
@@ -123,12 +219,37 @@ async def removed(shop: Workshop, task_id: str) -> None:
 
 
 @pytest.mark.parametrize("end", [cancelled, cancelled_while_at_work, removed])
-async def test_nothing_is_left_of_a_task_that_will_not_go_on(shop: Workshop, end: Callable) -> None:
+async def test_nothing_is_left_of_a_task_that_will_not_go_on(
+    shop: Workshop, end: Callable[[Workshop, str], Awaitable[None]]
+) -> None:
     """Whichever way it ended."""
     task_id = await paused(shop)
     assert await put_down(shop, task_id)
     await end(shop, task_id)
     assert await put_down(shop, task_id) == []
+
+
+async def test_what_a_process_left_that_died_over_it_goes_and_nothing_from_under_a_chunk(
+    shop: Workshop,
+) -> None:
+    """Between the end of a task in the ledger and the removal of what it had paid for."""
+    task_id = await paused(shop)
+    [name] = await put_down(shop, task_id)
+    lying = await shop.machine.files.read(name)
+    await Housekeeping(shop.machine).slow()
+    assert await put_down(shop, task_id) == [name]
+    shop.embedder.held = "row 7."
+    async with shop.worker():
+        shop.embedder.ailing.clear()
+        await shop.ledger.flag(task_id, Flag.RESUME)
+        await shop.embedder.entered.wait()
+        await Housekeeping(shop.machine).slow()
+        at_work = await put_down(shop, task_id)
+        shop.embedder.opened.set()
+        await shop.ledger.end_of(task_id)
+    await shop.machine.files.write(name, lying)
+    await Housekeeping(shop.machine).slow()
+    assert (at_work, await put_down(shop, task_id)) == ([name], [])
 
 
 def job(texts: list[str], dimension: int = 4) -> Job:

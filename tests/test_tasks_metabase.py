@@ -16,8 +16,10 @@ from rowvec import export, steer
 from rowvec.errors import InvalidRequest, RowvecError, SourceChanged, SourceDamaged, WrongState
 from rowvec.estimate import estimate
 from rowvec.filestores.s3 import S3Store
+from rowvec.housekeeping import Housekeeping
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Flag, Hold, Task, TaskState
+from rowvec.preview import preview
 from rowvec.sources.base import BrokeOff
 from tests.http_service import follow, serve, uvicorn
 from tests.servers.metabase import Metabase
@@ -349,6 +351,22 @@ async def test_an_export_that_comes_late_replaces_none(shop: Shop) -> None:
     assert await shop.exports(task_id) == []
 
 
+async def test_exports_of_a_process_that_died_over_them_go(shop: Shop) -> None:
+    """Whoever keeps house takes them, once the task has ended; before, they are somebody's."""
+    task_id = await shop.submit_question()
+    shop.embedder.held = "row 0,"
+    async with shop.worker():
+        await shop.embedder.entered.wait()
+        at_work = await shop.exports(task_id)
+        await Housekeeping(shop.machine).slow()
+        kept = await shop.exports(task_id)
+        shop.embedder.opened.set()
+        await shop.ledger.end_of(task_id)
+    await shop.machine.files.write(at_work[0], b"id,text\n")
+    await Housekeeping(shop.machine).slow()
+    assert (len(kept), await shop.exports(task_id)) == (1, [])
+
+
 async def _until(true: Any) -> None:
     async with asyncio.timeout(30):
         while not await asyncio.to_thread(true):
@@ -410,6 +428,17 @@ async def test_an_estimate_says_what_is_wrong_with_the_table(shop: Shop) -> None
     shop.machine = replace(shop.machine, limits=replace(shop.machine.limits, max_decompressed_bytes=100))
     with pytest.raises(SourceDamaged, match="MAX_DECOMPRESSED_BYTES"):
         await estimate(shop.machine, shop.wish())
+
+
+async def test_a_preview_exports_until_its_rows_are_there(shop: Shop, tmp_path: Path) -> None:
+    """Columns and types are those of the export, and nothing of it is kept."""
+    found = await preview(shop.machine, shop.wish(), 3)
+    assert [row.number for row in found.rows] == [1, 2, 3]
+    assert {row.outcome for row in found.rows} == {"embedded"} and found.spec.types
+    assert found.spec.wish is None and found.spec.source.kind == "metabase"
+    assert not any(path.is_file() for path in (tmp_path / "files").rglob("*"))
+    with pytest.raises(InvalidRequest, match="'price', which the file does not have"):
+        await preview(shop.machine, shop.wish(text_columns=["price"]))
 
 
 # Over HTTP

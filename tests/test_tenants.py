@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 import uuid
@@ -22,6 +23,7 @@ OF_A_TASK = [(method, path) for method, path in ROUTES if "{task_id}" in path]
 NEEDED = {
     ("POST", "/api/v1/process"): Scope.WRITE,
     ("POST", "/api/v1/estimate"): Scope.WRITE,
+    ("POST", "/api/v1/preview"): Scope.WRITE,
     ("POST", "/api/v1/files"): Scope.WRITE,
     ("PUT", "/api/v1/files"): Scope.WRITE,
     **{("POST", f"/api/v1/tasks/{{task_id}}/{what}"): Scope.WRITE for what in ("pause", "resume", "cancel")},
@@ -63,7 +65,7 @@ def body_of(method: str, path: str) -> dict[str, Any]:
     if path.endswith("/files"):
         return {"content": "id\n1\n", "headers": {"Content-Type": "text/csv"}}
     wishes = {"process": {"data_source": "upload", "file_id": "x"}, "search": {"query": "lamp"}}
-    wish = wishes.get(path.rpartition("/")[2].replace("estimate", "process"))
+    wish = wishes.get(re.sub("estimate|preview", "process", path.rpartition("/")[2]))
     return {"json": wish} if wish else {}
 
 
@@ -112,7 +114,7 @@ def test_a_foreign_upload_is_an_unknown_one(acme: httpx2.Client, other: httpx2.C
     upload = acme.post("/api/v1/files", content="id\n1\n", headers={"Content-Type": "text/csv"})
     theirs = upload.json()["file_id"]
     nobodys = f"other-{uuid.uuid4().hex}"
-    for path in ("/api/v1/process", "/api/v1/estimate"):
+    for path in ("/api/v1/process", "/api/v1/estimate", "/api/v1/preview"):
         foreign = told(other.post(path, json={"data_source": "upload", "file_id": theirs}), theirs)
         unknown = told(other.post(path, json={"data_source": "upload", "file_id": nobodys}), nobodys)
         assert foreign == unknown
@@ -177,7 +179,7 @@ def test_no_address_of_a_request_is_asked(home: House) -> None:
                 {"data_source": "s3_csv", "s3_key": "own.csv", "webhook_url": address},
                 {"data_source": "s3_csv", "s3_key": "own.csv", "namespace": address},
             ):
-                for path in ("process", "estimate"):
+                for path in ("process", "estimate", "preview"):
                     headers = {"X-Forwarded-Host": place, "Forwarded": f"host={place}", "Host": place}
                     answer = api.post(f"/api/v1/{path}", json=wish, headers=headers)
                     assert answer.status_code in (403, 404, 422), (wish, answer.text)

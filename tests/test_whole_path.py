@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowvec import intake, planner, spool
+from rowvec import glimpse, planner, spool
 from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.errors import SourceDamaged
 from rowvec.filestores.folder import FolderStore
@@ -222,7 +222,7 @@ async def test_reading_chunk_by_chunk_from_the_door_on_is_reading_the_whole(
 ) -> None:
     """Rows, numbers, lines, places, values and codes are those of the whole, whatever the chunk size."""
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intake, "SAMPLE_BYTES", beginning)
+        patch.setattr(glimpse, "SAMPLE_BYTES", beginning)
         patch.setattr(spool, "READ_BYTES", block)
         patch.setattr(Source, "block_bytes", block)
         patch.setattr(planner, "FRAME_BYTES", max(1, block // 2))

@@ -12,13 +12,14 @@ from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.errors import InputRefused, Unavailable
 from rowvec.filestores.folder import FolderStore
 from rowvec.intake import TaskRequest, submit
-from rowvec.ledgers.base import Allowance
+from rowvec.ledgers.base import NOTHING, Allowance
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.machine import Limits, Machine
 from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, Task, Totals
 from rowvec.retry import RetryPolicy
 from rowvec.spec import TaskSpec
+from rowvec.usage import Usage
 from rowvec.vectors import Embedding, VectorBatch
 from rowvec.vectorstores.memory import MemoryStore
 from rowvec.worker import Worker
@@ -104,9 +105,11 @@ class WatchedLedger(SqlLedger):
         self._or_away("settled")
         await super().settled(task_id, fence, duplicates, passages)
 
-    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
+    async def beat(
+        self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
+    ) -> bool:
         if not self.deaf:
-            return await super().beat(worker, holding, waits)
+            return await super().beat(worker, holding, waits, usage)
         self.missed += 1
         self._tell()
         raise Unavailable("the ledger hears nothing")

@@ -30,7 +30,7 @@ async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Cal
         raise DoorRefusal("unauthorized", "Send an API key in the X-API-Key header.", _CHALLENGE)
     caller = await the.keyring.caller(key)
     if caller is not None:
-        await _count(the, caller)
+        await count_request(the, caller)
         return caller
     if mistyped(key):
         raise DoorRefusal(
@@ -39,8 +39,8 @@ async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Cal
     raise DoorRefusal("unauthorized", "This API key is not valid.", _CHALLENGE)
 
 
-async def _count(the: Service, caller: Caller) -> None:
-    """In the ledger, so that the limit holds for all processes together."""
+async def count_request(the: Service, caller: Caller) -> None:
+    """In the ledger, so that the limit holds for all processes together. Raises LimitReached."""
     most = caller.grants.requests_per_second
     if most is None:
         return
@@ -57,6 +57,13 @@ def _needs(scope: Scope) -> Any:
 
     return Depends(check)
 
+
+async def _operator(caller: TheCaller) -> None:
+    caller.require_operator()
+
+
+Operating = Depends(_operator)
+"""For what all tenants feel."""
 
 Reading, Writing, Administering = _needs(Scope.READ), _needs(Scope.WRITE), _needs(Scope.ADMIN)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 import structlog
@@ -21,6 +21,8 @@ from rowvec.redaction import Redactor
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 STATUSES: dict[type[RowvecError], int] = {
     RowvecError: 500,
@@ -49,6 +51,7 @@ DOOR_CODES: dict[str, tuple[int, str]] = {
     "bad-request": (400, "the request cannot be read"),
     "unauthorized": (401, "no API key was sent, or it opens nothing"),
     "mistyped-key": (401, "the key's checksum does not match: a character is wrong or missing"),
+    "foreign-form": (403, "a form was not sent from a page of this service, or belongs to another session"),
     "not-found": (404, "there is nothing under this path"),
     "method-not-allowed": (405, "this path knows other methods; the Allow header lists them"),
     "body-too-large": (413, "the body is larger than this path takes"),
@@ -173,9 +176,17 @@ async def on_anything(request: Request, error: Exception) -> Response:
     return problem(request, 500, "internal-error", detail, headers=headers)
 
 
-def install(app: FastAPI) -> None:
-    app.add_exception_handler(RowvecError, on_rowvec)
-    app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(ClientDisconnect, on_disconnect)
-    app.add_exception_handler(Exception, on_anything)
+HANDLERS: Mapping[type[Exception], Handler] = {
+    RowvecError: on_rowvec,
+    RequestValidationError: on_validation,
+    HTTPException: on_http,
+    ClientDisconnect: on_disconnect,
+    Exception: on_anything,
+}
+"""Who answers for which error."""
+
+
+def install(app: FastAPI, adapt: Callable[[Handler], Handler] = lambda handler: handler) -> None:
+    """`adapt` may give answers another form where nobody asked for a problem."""
+    for error, handler in HANDLERS.items():
+        app.add_exception_handler(error, adapt(handler))

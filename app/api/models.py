@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -10,6 +10,7 @@ from app.config import Settings
 from rowvec import sources
 from rowvec.errors import InvalidRequest
 from rowvec.intake import TaskRequest
+from rowvec.spec import Verify
 
 
 def _storable(text: str) -> str:
@@ -143,6 +144,13 @@ class ProcessRequest(Origin):
         None, description="The same in dollars, at the embedder's price (`price` of an estimate)."
     )
 
+    verify: Literal["none", "sample", "all"] = Field(
+        "none",
+        description="Before the task is called completed, look in the vector store for what it has written: "
+        "for every vector (`all`), or for those of about 10,000 rows (`sample`). What is missing, another "
+        "row's or of no row fails the task, in words that say what; retrying it mends that and looks again.",
+    )
+
     def as_task(self, settings: Settings) -> TaskRequest:
         source, ref = self.place(settings)
         return TaskRequest(
@@ -166,6 +174,7 @@ class ProcessRequest(Origin):
             allow_row_cap=self.allow_row_cap,
             max_tokens=self.max_tokens,
             max_dollars=self.max_dollars,
+            verify=Verify(self.verify) if "verify" in self.model_fields_set else None,
         )
 
 
@@ -173,6 +182,17 @@ class RetryRequest(Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"rejected": True}]})
 
     rejected: bool = Field(False, description="Send the rejected rows in again, too, as a child of the task.")
+    group: Annotated[str, Field(pattern="^[0-9a-f]{12}$", max_length=12)] | None = Field(
+        None, description="Only the failed chunks of that group of `/errors`; not together with `rejected`."
+    )
+
+
+class ProviderPauseRequest(Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "new contract from Monday on"}]})
+
+    reason: Annotated[Text, Field(min_length=1, max_length=200)] = Field(
+        "on request", description="Shown wherever it is told what tasks wait for."
+    )
 
 
 class ResumeRequest(Request):

@@ -24,6 +24,9 @@ _MEANINGS = {
     507: "The disk is nearly full.",
 }
 
+_PAGES = ("/metrics",)
+"""Described ones that need a key in production only."""
+
 _PROBLEM = {
     "title": "Problem",
     "description": "RFC 9457. `type` leads to the page that explains `code`.",
@@ -46,6 +49,18 @@ _PROBLEM = {
         },
     },
 }
+
+
+_OF_A_TASK = (
+    *("getStatus", "cancelTask", "pauseTask", "resumeTask", "retryTask", "verifyTask", "deleteVectors"),
+    *("listChunks", "downloadRejected", "groupRejected"),
+)
+
+
+def leads_to_the_task() -> dict[str, Any]:
+    """The `links` of an answer whose `task_id` the operations on a task take."""
+    parameters = {"task_id": "$response.body#/task_id"}
+    return {name: {"operationId": name, "parameters": parameters} for name in _OF_A_TASK}
 
 
 def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -79,6 +94,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
                     operation["responses"] = refuses_by_name(403, 429) | operation["responses"]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def as_outside_production(document: dict[str, Any]) -> dict[str, Any]:
+    """The same document of a service that shows its pages for building to everybody."""
+    shown = {
+        path: {method: _keyless(told) for method, told in document["paths"][path].items()} for path in _PAGES
+    }
+    return document | {"paths": document["paths"] | shown}
+
+
+def _keyless(operation: dict[str, Any]) -> dict[str, Any]:
+    return {name: told for name, told in operation.items() if name != "security"}
 
 
 def _without_framework_errors(responses: dict[str, Any]) -> None:

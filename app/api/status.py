@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, PlainSerializer
 
 from rowvec.analysis import Analysis, analysed
-from rowvec.ledgers.base import Ledger
-from rowvec.model import Hold, Task, TaskState, utc
+from rowvec.gates import in_words
+from rowvec.ledgers.base import Around, Ledger
+from rowvec.model import Hold, ProviderPause, Task, TaskState, WorkerInfo, utc
 
 
 def _zulu(moment: datetime) -> str:
@@ -121,8 +122,8 @@ class SourceView(BaseModel):
 
 class StatusView(BaseModel):
     """`children` and `with_children` are told where one task is asked for, and null in lists and events.
-    `waits_for` says which part does not answer, and null in lists; what has not lasted for ten seconds may be
-    missing from it."""
+    `waits_for` says which part does not answer; what has not lasted for ten seconds may be missing
+    from it."""
 
     task_id: str
     status: str
@@ -188,17 +189,33 @@ class StatusView(BaseModel):
         )
 
 
-async def status_of(ledger: Ledger, task: Task, children: Sequence[Task] | None = None) -> StatusView:
-    """The task as callers see it now."""
-    waits_for = None if task.state.ended else await _waits_for(ledger, task.id)
+async def status_of(
+    ledger: Ledger, task: Task, children: Sequence[Task] | None = None, around: Around | None = None
+) -> StatusView:
+    """The task as callers see it now. The ledger is asked for what is around it where that is not given."""
+    if around is None and not task.state.ended:
+        around = await ledger.around(task.id)
+    waits_for = _waits_for(task, around.workers, around.pauses) if around else None
     return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
 
 
-async def _waits_for(ledger: Ledger, task_id: str) -> str | None:
-    """What the workers that are alive wait for with it, one sentence a part."""
-    said = {
-        worker.waits[task_id] for worker in await ledger.workers() if worker.alive and task_id in worker.waits
-    }
+async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:
+    """What is waited for, by the id of a task that does."""
+    going = [task for task in tasks if not task.state.ended]
+    if not going:
+        return {}
+    pauses, workers = await ledger.provider_pauses(), await ledger.workers()
+    said = {task.id: _waits_for(task, workers, pauses) for task in going}
+    return {id_: words for id_, words in said.items() if words}
+
+
+def _waits_for(task: Task, workers: Sequence[WorkerInfo], pauses: Sequence[ProviderPause]) -> str | None:
+    """What the workers that are alive wait for with it, one sentence a part; or which are paused by hand."""
+    if task.state.ended:
+        return None
+    if pauses:
+        return " ".join(map(in_words, pauses))
+    said = {worker.waits[task.id] for worker in workers if worker.alive and task.id in worker.waits}
     return " ".join(sorted(said)) or None
 
 
@@ -233,7 +250,8 @@ def _outcome(task: Task) -> str | None:
     if task.state is TaskState.CANCELLED:
         return f"cancelled; {_rows(counts.upserted)} landed before"
     if task.state is TaskState.FAILED:
-        return f"{_rows(task.unprocessed)} not processed"
+        missed = task.unprocessed or not task.planned
+        return f"{_rows(task.unprocessed)} not processed" if missed else "all rows processed; settling failed"
     if task.state is not TaskState.COMPLETED:
         return None
     if not task.rows_planned:

@@ -12,15 +12,20 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.api.errors import DoorRefusal
 from rowvec.errors import InvalidRequest
 
+FIELD_BYTES = 1024
 RAW_TYPES = ("application/octet-stream", "application/csv", "application/vnd.ms-excel")
 
 
 @dataclass(slots=True)
 class Incoming:
-    """`parts` can be read once; `name` is what the caller calls the file, complete after reading."""
+    """`parts` can be read once; `name` is what the caller calls the file, complete after reading.
+
+    `fields` are what a form has before its file, each cut at FIELD_BYTES; there once the first part is.
+    """
 
     parts: AsyncIterator[bytes]
     name: str = "upload.csv"
+    fields: dict[str, bytes] = field(default_factory=dict)
 
 
 def incoming(request: Request) -> Incoming:
@@ -51,6 +56,7 @@ class _FilePart:
     into: Incoming
     found: int = 0
     _wanted: bool = False
+    _field: str = ""
     _ended: bool = False
     _ready: list[bytes] = field(default_factory=list)
     _header: bytes = b""
@@ -109,7 +115,8 @@ class _FilePart:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._wanted = options.get(b"name") == b"file"
+        self._field = options.get(b"name", b"").decode("utf-8", "replace")
+        self._wanted = self._field == "file"
         if self._wanted:
             self.found += 1
             self.into.name = (
@@ -119,6 +126,9 @@ class _FilePart:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._wanted and self.found == 1:
             self._ready.append(data[start:end])
+        elif not self.found and self._field:
+            before = self.into.fields.get(self._field, b"")
+            self.into.fields[self._field] = (before + data[start:end])[:FIELD_BYTES]
 
     def _end(self) -> None:
         self._ended = True

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.status import Moment, StatusView
+from app.api.status import Moment, StatusView, waits_of
 from rowvec.analysis import analysed
 from rowvec.estimate import Estimate
 from rowvec.ledgers.base import Ledger, Page
@@ -111,7 +111,11 @@ class TaskList(BaseModel):
     async def of(ledger: Ledger, page: Page) -> TaskList:
         now = await ledger.now()
         tables = await asyncio.gather(*(analysed(ledger, task) for task in page.tasks))
-        views = [StatusView.of(task, now, table) for task, table in zip(page.tasks, tables, strict=True)]
+        waits = await waits_of(ledger, page.tasks)
+        views = [
+            StatusView.of(task, now, table, waits_for=waits.get(task.id))
+            for task, table in zip(page.tasks, tables, strict=True)
+        ]
         return TaskList(tasks=views, next_cursor=page.cursor)
 
 
@@ -182,12 +186,17 @@ class VerificationView(BaseModel):
 
     task_id: str
     ok: bool
-    expected: int
+    expected: int = Field(description="Vectors of the rows that were looked at.")
     found: int
     missing_count: int
-    wrong_count: int
+    wrong_count: int = Field(description="There, with the content of another row of the task.")
+    extra_count: int = Field(description="There, written by the task, and of no row of it.")
     missing: list[str]
     wrong: list[str]
+    extra: list[str]
+    stored: int | None = Field(
+        description="All vectors of the namespace, whoever wrote them; null where that is not known exactly."
+    )
 
 
 class Removed(BaseModel):

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import demo, doctor, estimate, keys, run, search, serve, tasks
+from app.cli import demo, doctor, estimate, keys, limits, preview, run, search, serve, tasks
 
 app = typer.Typer(
     name="vectordb",
@@ -14,13 +14,13 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 finished with rejected rows, 4 key or quota, "
     "5 unreachable, 130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 for command in (
-    demo.demo, serve.serve, serve.worker, run.run, estimate.estimate, tasks.tasks, tasks.status, tasks.pause,
-    tasks.resume, tasks.retry, tasks.cancel, tasks.verify, tasks.rejected, search.search, doctor.doctor,
+    demo.demo, serve.serve, serve.worker, run.run, preview.preview, estimate.estimate, tasks.tasks,
+    tasks.status, tasks.pause, tasks.resume, tasks.retry, tasks.cancel, tasks.verify, tasks.rejected,
+    search.search, doctor.doctor, limits.limits, limits.pause_provider, limits.resume_provider,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(keys.app, name="keys")

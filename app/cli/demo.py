@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,15 +25,9 @@ from app.cli.search import matches
 from app.cli.summary import law
 from app.config import Settings
 from app.demo.client import Client
-from app.demo.service import HOST, ROOT, DemoFailed, Service
+from app.demo.sample import NAMESPACE, OPTIONS, build
+from app.demo.service import HOST, Service
 
-NAMESPACE = "python-stdlib"
-OPTIONS = {
-    "namespace": NAMESPACE,
-    "id_column": "name",
-    "text_template": "{summary} ({module})",
-    "metadata_columns": ["module", "kind", "signature", "docstring"],
-}
 SEARCHES = (
     ("parse a date written as text", "strptime"),
     ("delete a directory and everything in it", "shutil.rmtree"),
@@ -45,7 +36,6 @@ SEARCHES = (
 """What is asked, and what one of the first three names must end with."""
 
 TOP = 3
-BUILD_WITHIN = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +79,13 @@ def _tour(screen: Screen) -> Exit:
     key = secrets.token_hex(32)
     with Service(config, key) as service, Client(service.url, key) as client:
         screen.note(f"The service is at {service.url}")
-        rows = _build(table)
+        rows = build(table)
         screen.note(f"{rows:,} rows of documentation are in {table}")
         service.wait_until_ready()
         view = _indexed(client, table, screen)
         searched = [Searched(query, name, client.search(query, NAMESPACE, TOP)) for query, name in SEARCHES]
         screen.answer(_document(view, searched, table, config.data), lambda: _told(view, searched, config))
         return _verdict(screen, service, view, searched, rows)
-
-
-def _build(table: Path) -> int:
-    """Write the table in a process of its own, which knows no settings; returns how many rows it has."""
-    command = [sys.executable, "-W", "ignore", "-m", "app.demo.stdlib_table", str(table)]
-    built = subprocess.run(
-        command, cwd=ROOT, env={"PATH": os.environ.get("PATH", "")}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=BUILD_WITHIN, check=False,
-    )  # fmt: skip
-    if built.returncode:
-        raise DemoFailed(f"The documentation could not be read: {built.stderr.strip()[-400:]}")
-    return int(built.stdout)
 
 
 def _indexed(client: Client, table: Path, screen: Screen) -> StatusView:

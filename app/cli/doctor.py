@@ -15,12 +15,22 @@ from app.cli.parts import LEADS, Look, Problem, looks, python
 from app.cli.screen import Json, Screen
 from app.config import Settings
 from app.workers.doorbell import check_broker
-from rowvec.errors import RowvecError, Unavailable
+from rowvec.errors import OtherDimension, RowvecError, Unavailable
 
 PATIENCE = 15.0
 """Seconds a part has to answer."""
 
 ASK_THE_LEDGER = ("worker", "API key")
+_ASKS = {"tokens": "embedder"} | dict.fromkeys(ASK_THE_LEDGER, "ledger")
+
+INSTEAD = {
+    "broker": {"broker_url": ""},
+    "ledger": {"ledger_url": "memory://"},
+    "file store": {"file_store_url": ""},
+    "vector store": {"vector_store_url": "memory://"},
+    "embedder": {"embedder": "memory"},
+}
+"""By part, the settings of one that needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +63,42 @@ async def examined(read: Callable[[], Settings] = configured) -> list[Finding]:
     findings = [await _finding("python", python)]
     try:
         config = read()
-        check_broker(config)
-        machine = assemble(config)
     except RowvecError as error:
         return [*findings, Finding("settings", False, error.message)]
+    config, wrong = _openable(config)
+    machine = assemble(config)
     try:
-        for part, look in looks(config, machine).items():
-            if part in ASK_THE_LEDGER and not _is_well(findings, "ledger"):
-                findings.append(Finding(part, False, "Only the ledger can tell, see above."))
+        for part, look in looks(config, machine, sized="embedder" not in wrong).items():
+            if part in wrong:
+                findings.append(Finding(part, False, wrong[part]))
+            elif _ASKS.get(part) in wrong:
+                findings.append(Finding(part, False, f"Only the {_ASKS[part]} can tell, see there."))
+            elif part in ASK_THE_LEDGER and not _is_well(findings, "ledger"):
+                findings.append(Finding(part, False, "Only the ledger can tell, see there."))
             else:
                 findings.append(await _finding(part, look))
     finally:
         await machine.close()
     return [replace(finding, detail=machine.redact(finding.detail)) for finding in findings]
+
+
+def _openable(config: Settings) -> tuple[Settings, dict[str, str]]:
+    """Settings with an embedded part in place of each whose own settings are wrong, and what is wrong, by
+    part: all the others can be looked at."""
+    wrong = {part: said for part in INSTEAD if (said := _fault(config, part))}
+    return config.model_copy(update={name: v for part in wrong for name, v in INSTEAD[part].items()}), wrong
+
+
+def _fault(config: Settings, part: str) -> str | None:
+    """What is wrong with the settings of this part, all others being well."""
+    others = {name: v for other in INSTEAD if other != part for name, v in INSTEAD[other].items()}
+    alone = config.model_copy(update=others)
+    try:
+        check_broker(alone)
+        assemble(alone)
+    except RowvecError as error:
+        return error.message
+    return None
 
 
 def _without_tasks(message: str) -> str:
@@ -80,6 +113,8 @@ def _is_well(findings: list[Finding], part: str) -> bool:
 async def _finding(part: str, look: Look) -> Finding:
     try:
         return Finding(part, True, await asyncio.wait_for(look(), PATIENCE))
+    except OtherDimension as error:
+        return Finding(part, False, error.message)
     except Unavailable as error:
         lead = f" Is it running, and do {LEADS[part]} and the network lead to it?" if part in LEADS else ""
         return Finding(part, False, f"{error.message.rstrip('.')}.{lead}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from app.api.views import EstimateView
 from app.cli.door import through
 from app.cli.exits import Exit
 from app.cli.progress import clock
 from app.cli.screen import Json, Screen
-from app.cli.wish import File, Wish, of_a_table, readable
+from app.cli.wish import File, Wish, here, of_a_table
 from rowvec.estimate import estimate as estimated
 from rowvec.machine import Machine
 
@@ -19,10 +17,7 @@ def estimate(file: File, wish: Wish, json: Json = False) -> None:
     """Say what a table would come to: rows, tokens, dollars and time. Spends nothing."""
 
     async def work(machine: Machine, screen: Screen) -> Exit:
-        path = readable(file).resolve()
-        # The file is read where it is: its folder takes the place of the one that a service may read.
-        here = replace(machine, settings={**machine.settings, "LOCAL_FILES_DIR": str(path.parent)})
-        view = EstimateView.of(await estimated(here, wish("local", path.name)))
+        view = EstimateView.of(await estimated(*here(machine, file, wish)))
         screen.answer(view.model_dump(mode="json"), lambda: described(view))
         return Exit.DONE
 

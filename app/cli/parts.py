@@ -39,8 +39,9 @@ class Problem(Exception):
     """A part is not as it must be; the message says what to do."""
 
 
-def looks(config: Settings, machine: Machine) -> dict[str, Look]:
-    """In an order in which what is needed by others comes first."""
+def looks(config: Settings, machine: Machine, sized: bool = True) -> dict[str, Look]:
+    """In an order in which what is needed by others comes first. `sized` says whether the machine's embedder
+    is the one of the settings, so that the store can be asked for its dimension."""
     return {
         "data folder": lambda: asyncio.to_thread(_data_folder, config.data),
         "ledger": lambda: _ledger(machine),
@@ -48,7 +49,7 @@ def looks(config: Settings, machine: Machine) -> dict[str, Look]:
         "file store": lambda: _file_store(machine),
         "source": lambda: _source(config, machine),
         "metabase": lambda: _metabase(config, machine),
-        "vector store": lambda: _vector_store(machine),
+        "vector store": lambda: _vector_store(machine, sized),
         "embedder": lambda: _embedder(machine),
         "tokens": lambda: asyncio.to_thread(machine.embedder.counting),
         "address": lambda: _address(config),
@@ -118,9 +119,13 @@ async def _metabase(config: Settings, machine: Machine) -> str:
     return _shown(config.metabase_url)
 
 
-async def _vector_store(machine: Machine) -> str:
+async def _vector_store(machine: Machine, sized: bool) -> str:
+    url = _shown(machine.settings["VECTOR_STORE_URL"])
+    if not sized:
+        await machine.store.ping()
+        return f"{url}; whether the vectors fit it, only the embedder can tell"
     await machine.store.check(machine.embedder.dimension)
-    return _shown(machine.settings["VECTOR_STORE_URL"])
+    return url
 
 
 async def _embedder(machine: Machine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,8 +27,12 @@ def run(file: File, wish: Wish, json: Json = False) -> None:
     """Put a table into the index and follow it to the end."""
 
     async def work(machine: Machine, screen: Screen) -> Exit:
-        file_id = await _upload(machine.files, readable(file))
-        task = (await submit(machine, wish("upload", file_id))).task
+        try:
+            file_id = await _upload(machine.files, readable(file))
+            task = (await submit(machine, wish("upload", file_id))).task
+        except asyncio.CancelledError:
+            screen.note("Nothing was submitted. Go on with the same command.")
+            raise
         screen.note(f"task {task.id} on {file}")
         return await follow(machine, screen, task.id)
 

@@ -13,6 +13,9 @@ from app.cli.exits import Exit
 from app.cli.screen import Screen
 from app.workers import embedded
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep a connection: who closes it first must not be we, with a request on its way."""
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="HOST when not given.")] = None,
@@ -25,7 +28,19 @@ def serve(
         host, port = host or config.host, port or config.port
         check_free(host, port, other_port(port, "serve"))
         screen.note(f"Serving on http://{host}:{port} with data in {config.data}. Stop with Ctrl-C.")
-        uvicorn.run("app.main:app", host=host, port=port, log_level=config.log_level.lower())
+        # Only here: the other commands start without a web framework.
+        from app.main import app
+        from app.web.invitation import announce
+
+        announce(app, host, port)
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_level=config.log_level.lower(),
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        screen.note("Stopped. What was submitted is kept, and goes on with: ./vectordb serve")
 
 
 def worker() -> None:

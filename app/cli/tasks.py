@@ -23,6 +23,7 @@ from rowvec.model import Flag, Task
 from rowvec.rejected import Group, grouped, rejections
 from rowvec.repair import repair_table
 from rowvec.resend import retry_rejected
+from rowvec.spec import Verify
 from rowvec.verify import verify as compare
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's whole id.")]
@@ -127,14 +128,19 @@ def _told(view: StatusView, asked: str) -> str:
     return f"task {view.task_id}: {view.status}{of_another}"
 
 
-def verify(task_id: TaskId, json: Json = False) -> None:
+def verify(
+    task_id: TaskId,
+    sample: Annotated[bool, typer.Option("--sample", help="Look at about 10,000 rows only.")] = False,
+    json: Json = False,
+) -> None:
     """Compare the vector store with what a task counted as landed."""
 
     async def work(machine: Machine, screen: Screen) -> Exit:
-        found = await compare(machine, task_id)
+        found = await compare(machine, task_id, Verify.SAMPLE if sample else Verify.ALL)
         lines = [f"{found.expected:,} vectors expected, {found.found:,} found"]
         lines += [f"missing: {found.missing_count:,}"] + [f"  {name}" for name in found.missing]
         lines += [f"wrong: {found.wrong_count:,}"] + [f"  {name}" for name in found.wrong]
+        lines += [f"of no row: {found.extra_count:,}"] + [f"  {name}" for name in found.extra]
         lines += [
             "the store holds what was counted" if found.ok else "the store does NOT hold what was counted"
         ]

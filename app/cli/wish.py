@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ import typer
 
 from rowvec.errors import SourceForbidden, SourceNotFound
 from rowvec.intake import TaskRequest
+from rowvec.machine import Machine
+from rowvec.spec import Verify
 
 File = Annotated[Path, typer.Argument(help="A CSV file anywhere on this machine.")]
 Wish = Callable[[str, str], TaskRequest]
@@ -40,6 +43,13 @@ def wish(
     encoding: Annotated[
         str | None, typer.Option(help="For example cp1252; UTF-8 and marked UTF-16 need none.")
     ] = None,
+    verify: Annotated[
+        Verify | None,
+        typer.Option(
+            help="Look for all that was written, or a sample of it, in the store before it is completed.",
+            show_default="none",
+        ),
+    ] = None,
     repairs: Annotated[
         str | None, typer.Option(metavar="ID", help="The file has repaired rows of that task.")
     ] = None,
@@ -60,22 +70,32 @@ def wish(
         start_date=start_date,
         end_date=end_date,
         date_format=date_format,
+        verify=verify,
         parent_id=repairs,
     )
 
 
-def of_a_table(command: Callable[[Path, Wish, bool], None]) -> Callable[..., None]:
-    """A command of a file, a wish and --json, with the options of `wish` in the wish's place."""
+def of_a_table(command: Callable[..., None]) -> Callable[..., None]:
+    """A command of a file, a wish and more, with the options of `wish` in the wish's place."""
+    asked = inspect.signature(wish, eval_str=True).parameters
 
     @wraps(command)
-    def with_options(file: Path, json: bool, **options: Any) -> None:
-        command(file, wish(**options), json)
+    def with_options(file: Path, **given: Any) -> None:
+        wanted = {name: given.pop(name) for name in asked}
+        command(file, wish(**wanted), **given)
 
-    file, _, json = inspect.signature(command, eval_str=True).parameters.values()
-    options = inspect.signature(wish, eval_str=True).parameters.values()
+    file, _, *more = inspect.signature(command, eval_str=True).parameters.values()
     shown: Any = with_options
-    shown.__signature__ = inspect.Signature([file, *options, json])
+    shown.__signature__ = inspect.Signature([file, *asked.values(), *more])
     return with_options
+
+
+def here(machine: Machine, file: Path, wish: Wish) -> tuple[Machine, TaskRequest]:
+    """What reads the file where it is, and the request for it: its folder takes the place of the one that a
+    service may read. Raises SourceNotFound or SourceForbidden."""
+    path = readable(file).resolve()
+    settings = {**machine.settings, "LOCAL_FILES_DIR": str(path.parent)}
+    return replace(machine, settings=settings), wish("local", path.name)
 
 
 def readable(file: Path) -> Path:

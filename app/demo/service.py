@@ -12,6 +12,7 @@ from typing import Self
 import httpx2
 
 from app.config import Settings, is_setting
+from app.credentials import VARIABLE
 from rowvec.errors import RowvecError
 
 HOST = "127.0.0.1"
@@ -43,7 +44,9 @@ class Service:
             "MIN_FREE_BYTES": str(config.min_free_bytes),
             "PYTHONPATH": str(ROOT),
         }
-        self._environment = {name: v for name, v in os.environ.items() if not is_setting(name)} | own
+        self._environment = {
+            name: v for name, v in os.environ.items() if name != VARIABLE and not is_setting(name)
+        } | own
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ctypes
 
+ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
+"""For the environment of a worker that is started: what is imported begins threads before
+`one_heap` can be called, and they would have a heap of their own."""
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """As glibc's malloc.h names them."""
 

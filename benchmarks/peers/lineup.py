@@ -32,9 +32,10 @@ class Entrant:
     peer: Peer | None = None
 
 
-def lineup(forms: Iterable[str], peers: Iterable[str]) -> list[Entrant]:
-    """These forms of ours first; a peer that cannot be installed is left out, and standard error says why."""
-    ways = {EMBEDDED: ours.embedded, CELERY: ours.celery}
+def lineup(forms: Iterable[str], peers: Iterable[str], processes: int = 1) -> list[Entrant]:
+    """These forms of ours first, Celery with so many processes; a peer that cannot be installed is left out,
+    and standard error says why."""
+    ways = {EMBEDDED: ours.embedded, CELERY: ours.celery(processes)}
     return [Entrant(name, ways[name]) for name in forms] + [
         Entrant(peer.name, program.by(peer), peer) for peer in ready(peers)
     ]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from benchmarks.load import wish
-from benchmarks.peers.attempt import Attempt, Start
+from benchmarks.peers.attempt import Attempt, Start, Way
 from benchmarks.peers.scene import Scene
 from benchmarks.production import servers, working
 from benchmarks.service import Api, serving
 from benchmarks.watch import ended
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import ChunkState
+
+ASK_EVERY_SECONDS = 0.25
 
 
 @contextmanager
@@ -33,18 +37,23 @@ def embedded(scene: Scene) -> Iterator[Start]:
     yield start
 
 
-@contextmanager
-def celery(scene: Scene) -> Iterator[Start]:
-    """One Celery worker of one process; Redis and PostgreSQL outlive a kill."""
-    with servers(scene.folder) as beneath:
-        settings = {**beneath, **scene.ours()}
+def celery(processes: int) -> Way:
+    """One Celery worker of so many processes; Redis and PostgreSQL outlive a kill."""
 
-        @contextmanager
-        def start() -> Iterator[Attempt]:
-            with working(scene.folder / "service", scene.table.parent, 1, settings) as (api, workers):
-                yield Ours(scene, api, workers, settings["LEDGER_URL"])
+    @contextmanager
+    def way(scene: Scene) -> Iterator[Start]:
+        folder, tables = scene.folder / "service", scene.table.parent
+        with servers(scene.folder) as beneath:
+            settings = {**beneath, **scene.ours()}
 
-        yield start
+            @contextmanager
+            def start() -> Iterator[Attempt]:
+                with working(folder, tables, settings, processes=processes) as (api, workers):
+                    yield Ours(scene, api, workers, settings["LEDGER_URL"])
+
+            yield start
+
+    return way
 
 
 @dataclass(slots=True)
@@ -56,6 +65,8 @@ class Ours:
     workers: list[int]
     ledger: str
     _task_id: str = field(default="", init=False)
+    _over: bool = field(default=False, init=False)
+    _asked_at: float = field(default=-math.inf, init=False)
 
     def begin(self) -> None:
         """Submit the table, unless the ledger has the task already."""
@@ -63,8 +74,12 @@ class Ours:
         self._task_id = known[0]["task_id"] if known else self.api.submit(**wish(self.scene.table))
 
     def over(self) -> bool:
-        status = self.api.status(self._task_id)
-        return ended(status) or status["status"] == "paused"
+        """By the API's latest answer. Each costs the service, and nobody asks for twenty a second."""
+        now = time.perf_counter()
+        if now - self._asked_at >= ASK_EVERY_SECONDS:
+            status = self.api.status(self._task_id)
+            self._over, self._asked_at = ended(status) or status["status"] == "paused", now
+        return self._over
 
     def ending(self) -> str:
         status = str(self.api.status(self._task_id)["status"])

@@ -22,18 +22,26 @@ from rowvec.model import (
     Claim,
     Counts,
     Flag,
+    Mark,
     PlannedChunk,
+    ProviderPause,
     Task,
     Totals,
     WorkerInfo,
 )
 from rowvec.spec import TaskSpec
+from rowvec.usage import Usage
 
 Allowance = Callable[[Task], int]
 """How many chunks of this task one worker may hold."""
 
 MAX_CRASHES = 20
 """How often a worker may die over the same work before that work is given up."""
+
+MOST_MARKS = 20_000
+"""How many chunks one look shows."""
+
+NOTHING = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,16 @@ class Page:
 
     tasks: Sequence[Task]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is told beside a task: the tasks that repaired rows of it, oldest first, all workers, and the
+    providers that are paused by hand."""
+
+    children: Sequence[Task]
+    workers: Sequence[WorkerInfo]
+    pauses: Sequence[ProviderPause]
 
 
 class Ledger(ABC):
@@ -104,11 +122,19 @@ class Ledger(ABC):
     async def children(self, task_id: str) -> list[Task]:
         """Tasks submitted with this one as `parent_id`, oldest first. Raises UnknownTask."""
 
+    async def around(self, task_id: str) -> Around:
+        """`children`, `workers` and `provider_pauses` at once, where that costs less. Raises UnknownTask."""
+        return Around(await self.children(task_id), await self.workers(), await self.provider_pauses())
+
     @abstractmethod
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:
         """Chunks with numbers above `after`, by number. Raises UnknownTask."""
+
+    @abstractmethod
+    async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
+        """The same in short, for a look at all of them: one cheap read. Raises UnknownTask."""
 
     @abstractmethod
     async def flag(self, task_id: str, flag: Flag, reason: str | None = None) -> Task:
@@ -121,6 +147,15 @@ class Ledger(ABC):
         retry: a failed task goes back to processing (planning if it was never planned): its failed
         chunks become ready with attempts and crashes 0, rows_failed and chunks_failed are set back.
         Idempotent: asking again for what is already so changes nothing. Otherwise WrongState.
+        """
+
+    @abstractmethod
+    async def retry_chunks(self, task_id: str, numbers: Sequence[int]) -> Task:
+        """Of these chunks those that failed become ready, as if never tried; a failed task goes back to
+        work with them, and fails again when only other failed chunks are left. Returns the task after it.
+
+        Many go in steps, each of which may be repeated. Raises UnknownTask, and WrongState unless the task
+        has failed or is at work.
         """
 
     # Planning
@@ -208,9 +243,11 @@ class Ledger(ABC):
         """A new worker, alive from now."""
 
     @abstractmethod
-    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
-        """Still alive, for all it holds, and what it waits for, by task. False if it has been buried: it
-        holds nothing any more."""
+    async def beat(
+        self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
+    ) -> bool:
+        """Still alive, for all it holds, what it waits for, by task, and what it uses. False if it has been
+        buried: it holds nothing any more."""
 
     @abstractmethod
     async def holds(self, worker: str, claim: Claim) -> bool:
@@ -277,6 +314,21 @@ class Ledger(ABC):
     @abstractmethod
     async def drawn(self, account: str, every: float = 0.0) -> int:
         """What an account has used in the period that it is now."""
+
+    # Providers
+
+    @abstractmethod
+    async def pause_provider(self, provider: str, reason: str) -> ProviderPause:
+        """Note that nobody is to call that provider, until it is resumed. Idempotent: one that is paused
+        already keeps its time and reason."""
+
+    @abstractmethod
+    async def resume_provider(self, provider: str) -> None:
+        """Idempotent."""
+
+    @abstractmethod
+    async def provider_pauses(self) -> list[ProviderPause]:
+        """By provider."""
 
     @abstractmethod
     async def ping(self) -> None:

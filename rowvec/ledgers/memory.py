@@ -12,7 +12,17 @@ from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book, Drawn, Filling
 from rowvec.ledgers.books.ledger import BookLedger, T
 from rowvec.ledgers.books.rules import Entry, Shelf
-from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import (
+    Chunk,
+    ChunkState,
+    Hold,
+    Mark,
+    PlannedChunk,
+    ProviderPause,
+    Task,
+    TaskState,
+    WorkerInfo,
+)
 
 
 class MemoryLedger(BookLedger):
@@ -55,6 +65,7 @@ class MemoryBook(Book):
         self._fillings: dict[str, Filling] = {}
         self._keys: dict[str, ApiKey] = {}
         self._drawn: dict[str, Drawn] = {}
+        self._pauses: dict[str, ProviderPause] = {}
 
     # Tasks
 
@@ -122,6 +133,13 @@ class MemoryBook(Book):
         found = self._in(task_id, *(ChunkState if state is None else (state,)))
         return [chunk for chunk in found if chunk.plan.number > after][:limit]
 
+    def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
+        return [Mark.of(chunk) for chunk in self.chunks(task_id, limit, after, None)]
+
+    def numbered(self, task_id: str, numbers: Sequence[int]) -> list[Chunk]:
+        shelf = self._chunks.get(task_id, {})
+        return [shelf[number] for number in numbers if number in shelf]
+
     def add_chunks(self, task_id: str, chunks: Sequence[PlannedChunk]) -> list[PlannedChunk]:
         shelf = self._chunks[task_id]
         new = {plan.number: plan for plan in reversed(chunks) if plan.number not in shelf}
@@ -155,7 +173,7 @@ class MemoryBook(Book):
 
     def reopen_failed(self, task_id: str) -> None:
         failed = self._in(task_id, ChunkState.FAILED)
-        self.put_chunks([Chunk(task_id, chunk.plan, fence=chunk.fence) for chunk in failed])
+        self.put_chunks([rules.anew(chunk) for chunk in failed])
 
     def _shelf(self, task: Task, worker: str, most: int, most_per_task: Allowance | None) -> Shelf:
         mine = len(self.claimed_by(worker, task.id))
@@ -201,3 +219,14 @@ class MemoryBook(Book):
 
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._drawn[account] = drawn
+
+    # Providers
+
+    def pauses(self) -> list[ProviderPause]:
+        return sorted(self._pauses.values(), key=lambda pause: pause.provider)
+
+    def put_pause(self, pause: ProviderPause) -> None:
+        self._pauses[pause.provider] = pause
+
+    def drop_pause(self, provider: str) -> None:
+        self._pauses.pop(provider, None)

@@ -43,6 +43,17 @@ class Source(ABC):
         return
 
 
+class ListedSource(Source):
+    """A source that can tell what there is."""
+
+    @abstractmethod
+    async def names(self, most: int) -> list[str]:
+        """Up to `most` refs that `pin` takes, in order of their names; a later one may be gone by then.
+
+        Raises what `pin` raises, and RetryLater.
+        """
+
+
 class BrokeOff(Unavailable):
     """A table that had begun to come ended before it was whole. It may come whole another time."""
 

@@ -7,7 +7,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from rowvec.errors import (
@@ -19,14 +20,14 @@ from rowvec.errors import (
     Unavailable,
 )
 from rowvec.filestores.base import FileStore
-from rowvec.sources.base import Source
+from rowvec.sources.base import ListedSource
 from rowvec.spec import SourcePin
 
 _STEP = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LONGEST_REF = 1024
 
 
-class LocalSource(Source):
+class LocalSource(ListedSource):
     """Regular files below LOCAL_FILES_DIR, reached by a relative path without one symbolic link.
 
     The version is the time of the last change, the inode and the size.
@@ -45,6 +46,10 @@ class LocalSource(Source):
 
     async def read(self, pin: SourcePin, start: int, end: int) -> bytes:
         return await asyncio.to_thread(self._read, pin, start, min(end, pin.size))
+
+    async def names(self, most: int) -> list[str]:
+        await self.ping()
+        return await asyncio.to_thread(lambda: list(islice(_files_below(self._root, ""), most)))
 
     async def ping(self) -> None:
         if not await asyncio.to_thread(os.access, self._root, os.R_OK | os.X_OK):
@@ -126,6 +131,18 @@ class LocalSource(Source):
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
             raise _forbidden(ref, self._folder)
         return os.open(name, _STEP, dir_fd=folder)
+
+
+def _files_below(folder: Path, prefix: str) -> Iterator[str]:
+    """Regular files, by their paths below `folder`, without hidden ones and what may not be looked into."""
+    with suppress(PermissionError, FileNotFoundError), os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            if entry.name.startswith(".") or not _encodable(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + entry.name
 
 
 def _encodable(ref: str) -> bool:

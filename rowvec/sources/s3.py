@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import TypeVar
 
 from rowvec.bucket import AccessDenied, Bucket, Found, NoSuchBucket, OtherVersion, Version
@@ -15,7 +16,7 @@ from rowvec.errors import (
     SourceNotFound,
 )
 from rowvec.filestores.base import FileStore
-from rowvec.sources.base import Source
+from rowvec.sources.base import ListedSource
 from rowvec.spec import SourcePin
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ _LONGEST_KEY = 1024  # bytes, https://docs.aws.amazon.com/AmazonS3/latest/usergu
 _VERSION_ID, _ETAG = "version ", "etag "
 
 
-class S3Source(Source):
+class S3Source(ListedSource):
     """Objects of `S3_BUCKET` below `S3_PREFIX`, named by their keys below it.
 
     The version is the object's VersionId where the bucket keeps versions: then the task goes on with
@@ -64,10 +65,30 @@ class S3Source(Source):
             raise self._changed(pin)
         return data
 
+    async def names(self, most: int) -> list[str]:
+        if self._bucket is None:
+            raise NotConfigured(_NO_BUCKET)
+        with _words_of_the_door():
+            found: list[str] = []
+            async with aclosing(self._bucket.keys("")) as keys:
+                async for key in keys:
+                    if len(found) == most:
+                        break
+                    if self._may_be_read(key):
+                        found.append(key)
+        return found
+
     async def ping(self) -> None:
         if self._bucket is None:
             raise NotConfigured(_NO_BUCKET)
         await self._bucket.ping()
+
+    def _may_be_read(self, key: str) -> bool:
+        try:
+            self._check(key)
+        except (SourceForbidden, SourceNotFound):
+            return False
+        return True
 
     async def _pinned(self, pin: SourcePin, call: Awaitable[T]) -> T:
         try:
@@ -107,11 +128,18 @@ class S3Source(Source):
 
 async def _at_the_door(bucket: Bucket, ref: str) -> Found:
     try:
-        return await bucket.look(ref)
+        with _words_of_the_door():
+            return await bucket.look(ref)
     except FileNotFoundError as error:
         raise SourceNotFound(
             f"There is no object '{ref}' in {bucket}. Upload it there, or name one that is there by its key."
         ) from error
+
+
+@contextmanager
+def _words_of_the_door() -> Iterator[None]:
+    try:
+        yield
     except AccessDenied as error:
         raise SourceForbidden(error.message) from error
     except NoSuchBucket as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 
@@ -13,13 +13,15 @@ class VectorStore(ABC):
 
     `max_batch` bounds the vectors, `max_batch_bytes` the bytes of one upsert; `max_metadata_bytes`
     bounds one vector's metadata as JSON. `in_flight` is how many chunks are worth having under way for its
-    sake. Namespaces match `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    sake. `counts_exactly` says whether `count` is how many there are now. Namespaces match
+    `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
     """
 
     max_batch: int
     max_batch_bytes: int
     max_metadata_bytes: int
     in_flight: int = 2
+    counts_exactly: bool = True
 
     @classmethod
     @abstractmethod
@@ -67,6 +69,13 @@ class VectorStore(ABC):
     async def all_stamps(self, namespace: str) -> list[Stamp]:
         """Stamps of every vector of the namespace."""
 
+    async def of_task(self, namespace: str, task_id: str) -> AsyncIterator[Sequence[Stamp]]:
+        """Stamps of all vectors that this task wrote last, in portions that fit into memory.
+
+        Sees what `stamps` sees. A store of many vectors has a better way than this one.
+        """
+        yield [stamp for stamp in await self.all_stamps(namespace) if stamp.task_id == task_id]
+
     @abstractmethod
     async def delete(self, namespace: str, ids: Sequence[str]) -> None:
         """Remove vectors by id; unknown ids are no error."""
@@ -100,8 +109,7 @@ def sizes_of_strings(batch: VectorBatch) -> list[int]:
     """Bytes in UTF-8 of each vector's ids, text and metadata, at most."""
     columns = zip(batch.ids, batch.row_ids, batch.texts, batch.metadata, strict=True)
     return [
-        _utf8(id_) + _utf8(row_id) + _utf8(text) + sum(map(_entry, metadata, metadata.values()))
-        for id_, row_id, text, metadata in columns
+        _utf8(id_) + _utf8(row_id) + _utf8(text) + _size(metadata) for id_, row_id, text, metadata in columns
     ]
 
 
@@ -109,5 +117,9 @@ def _utf8(text: str) -> int:
     return len(text) if text.isascii() else 4 * len(text)
 
 
-def _entry(name: str, value: object) -> int:
-    return 8 + _utf8(name) + _utf8(value if isinstance(value, str) else str(value))
+def _size(metadata: Mapping[str, object]) -> int:
+    size = 8 * len(metadata) + _utf8("".join(metadata))
+    for value in metadata.values():
+        text = value if type(value) is str else str(value)
+        size += len(text) if text.isascii() else 4 * len(text)
+    return size

@@ -35,6 +35,7 @@ class DigestStore(VectorStore):
     max_batch = 10_000
     max_batch_bytes = 64 * 2**20
     max_metadata_bytes = 2**20
+    counts_exactly = False
 
     def __init__(self) -> None:
         self._namespaces: dict[str, _Namespace] = {}

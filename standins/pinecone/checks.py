@@ -49,7 +49,7 @@ def vectors(ids_: Sequence[str], values: Sequence[bytes | memoryview], dimension
                 f"Vector dimension {len(raw) // 4} does not match the dimension of the index {dimension}"
             )
     matrix = np.frombuffer(b"".join(values), np.dtype("<f4")).reshape(len(values), dimension)
-    peaks = np.abs(matrix).max(axis=1)
+    peaks = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
     if not np.isfinite(peaks).all():
         raise invalid("Vector values must be finite numbers.")
     if (peaks < LEAST_MAGNITUDE).any():

@@ -67,13 +67,18 @@ def structure(data: bytes, at: int, end: int) -> dict[str, Any]:
     while at < end:
         if data[at] != 10:
             raise Malformed("no entry of a Struct")
-        size, at = varint(data, at + 1)
+        size = data[at + 1]
+        at += 2
+        if size > 127:
+            size, at = varint(data, at - 1)
         stop = at + size
         key = ""
         value = None
         while at < stop:
-            tag = data[at]
-            size, at = varint(data, at + 1)
+            tag, size = data[at], data[at + 1]
+            at += 2
+            if size > 127:
+                size, at = varint(data, at - 1)
             if tag == 10:
                 key = data[at : at + size].decode()
             elif tag == 18:

@@ -47,6 +47,14 @@ class Service:
             base_url=f"http://127.0.0.1:{self._port}", headers={"X-API-Key": self._key}, timeout=120
         )
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def key(self) -> str:
+        return self._key
+
     def __enter__(self) -> Service:
         return self
 

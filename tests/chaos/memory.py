@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import app.workers  # noqa: F401 - the allocator that a worker has
+from app.workers.heap import ONE_ARENA  # its package chooses the allocator that a worker has
 from rowvec.intake import TaskRequest, submit
 from rowvec.machine import Limits, Machine
 from rowvec.model import Task
@@ -24,7 +24,6 @@ from rowvec.worker import Worker
 from tests.weighed import memory
 
 MB = 1 << 20
-ARENAS = "MALLOC_ARENA_MAX"
 LOOK = 0.1
 WINDOW = 0.05
 EARLY = 0.1
@@ -38,9 +37,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.memory", description=__doc__)
     parser.add_argument("--rows", type=int, default=2_000_000)
     rows = parser.parse_args(arguments).rows
-    if ARENAS not in os.environ:  # read when a process starts; the embedded worker is started with it, too
+    if (
+        not ONE_ARENA.keys() <= os.environ.keys()
+    ):  # read when a process starts; the embedded worker is started with it, too
         command = [sys.executable, "-m", "tests.chaos.memory", *arguments]
-        os.execve(sys.executable, command, os.environ | {ARENAS: "1"})
+        os.execve(sys.executable, command, os.environ | ONE_ARENA)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memory-") as folder:
         seen, task = asyncio.run(_seen(Path(folder), rows))

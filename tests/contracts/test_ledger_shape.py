@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, inspect, text, update
+from sqlalchemy import Column, Connection, MetaData, Table, create_engine, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from rowvec.api_key import ApiKey
 from rowvec.errors import NotConfigured, Unavailable
 from rowvec.ledgers.sql import SqlLedger, shape, tables
 from rowvec.model import ChunkState, TaskState
-from tests.contracts.ledger_kit import READ, SQL, spec, worker
+from rowvec.usage import Usage
+from tests.contracts.ledger_kit import READ, SQL, planned_task, spec, worker
 from tests.contracts.test_ledger_sql import run_all
 from tests.servers import postgres
 
@@ -113,6 +114,30 @@ async def test_an_old_ledger_is_taken_over(old: str, tmp_path: Path) -> None:
     await ledger.close()
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT version_num FROM ledger_shape").fetchall() == [(shape.TODAY,)]
+
+
+async def test_a_process_of_the_version_before_goes_on(url: str) -> None:
+    """It knows nothing of the columns that came last: what it writes beside them is read all the same."""
+    ledger = SqlLedger(url)
+    await ledger.ready()
+    await ledger.enlist(worker("new"))
+    task = await planned_task(ledger, 2, by="new")
+    unknown = ("last_worker", "started_at", "ended_at", "usage")
+
+    def write(connection: Connection, table: Table, key: str, value: object) -> None:
+        known = [column for column in table.columns if column.name not in unknown]
+        row = connection.execute(select(*known).order_by(table.c[key])).mappings().first()
+        before = Table(table.name, MetaData(), *(Column(column.name, column.type) for column in known))
+        connection.execute(before.insert(), dict(row or {}) | {key: value})
+
+    on(url, lambda connection: write(connection, tables.chunks, "number", 2))
+    on(url, lambda connection: write(connection, tables.workers, "id", "old"))
+    assert [(mark.number, mark.started_at) for mark in await ledger.marks(task.id)] == [
+        (0, None), (1, None), (2, None),
+    ]  # fmt: skip
+    assert [one.usage for one in await ledger.workers()] == [Usage(), Usage()]
+    assert len(await ledger.claim("old", 9)) == 3
+    await ledger.close()
 
 
 async def test_an_older_shape_climbs(url: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -14,7 +16,9 @@ from rowvec.errors import (
     UnknownTask,
 )
 from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.books.rules import fingerprint
 from rowvec.model import ChunkState, Flag, Task, TaskState
+from rowvec.spec import TaskSpec, Verify
 from tests.contracts.ledger_kit import (
     FILES,
     READ,
@@ -76,6 +80,39 @@ async def test_children_are_the_tasks_of_that_parent(ledger: Ledger) -> None:
     assert await ledger.children(born[0].id) == []
     with pytest.raises(UnknownTask):
         await ledger.children("nobody")
+
+
+async def test_around_a_task_are_its_children_and_all_workers(ledger: Ledger) -> None:
+    """Both at once say what each says by itself; an unknown task is an error."""
+    parent = (await ledger.submit(spec())).task
+    await ledger.submit(replace(spec("1"), parent_id=parent.id))
+    around = await ledger.around(parent.id)
+    assert list(around.children) == await ledger.children(parent.id) != []
+    assert list(around.workers) == await ledger.workers() != []
+    assert list(around.pauses) == await ledger.provider_pauses()
+    with pytest.raises(UnknownTask):
+        await ledger.around("nobody")
+
+
+async def test_how_it_is_verified_is_part_of_a_request(ledger: Ledger) -> None:
+    """Kept as it was asked for; who asks for it otherwise asks for another task."""
+    plain = (await ledger.submit(spec())).task
+    for extent in (Verify.ALL, Verify.SAMPLE):
+        asked = await ledger.submit(replace(spec(), verify=extent))
+        assert asked.fresh
+        assert (await ledger.task(asked.task.id)).spec.verify is extent
+    assert (await ledger.submit(replace(spec(), verify=Verify.NONE))).task == plain
+
+
+def test_a_request_without_proof_is_what_it_was_before_there_was_any() -> None:
+    """So that submissions of another version of this service are known again."""
+    known = sha256(json.dumps(_as_before(spec()), sort_keys=True).encode()).hexdigest()
+    assert fingerprint(spec()) == known != fingerprint(replace(spec(), verify=Verify.ALL))
+
+
+def _as_before(of: TaskSpec) -> dict[str, object]:
+    later = ("verify", "tenant", "account", "max_tokens")
+    return {name: value for name, value in json.loads(of.to_json()).items() if name not in later}
 
 
 async def test_equal_submissions_at_once(ledger: Ledger) -> None:

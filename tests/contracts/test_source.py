@@ -10,7 +10,7 @@ import pytest
 from rowvec import sources
 from rowvec.errors import SourceChanged, SourceDamaged, SourceForbidden, SourceNotFound
 from rowvec.filestores.folder import FolderStore
-from rowvec.sources.base import ExportedSource, Source
+from rowvec.sources.base import ExportedSource, ListedSource, Source
 from rowvec.sources.local import LocalSource
 from rowvec.sources.metabase import MetabaseSource
 from rowvec.sources.s3 import S3Source
@@ -319,3 +319,43 @@ async def test_the_folder_has_a_default(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "test_data" / "csv_files").mkdir(parents=True)
     (tmp_path / "test_data" / "csv_files" / "it.csv").write_bytes(DATA)
     assert (await source.pin("it.csv")).size == len(DATA)
+
+
+@pytest.mark.parametrize("made_by", [local, s3])
+async def test_a_source_that_lists_names_what_can_be_pinned(
+    made_by: Callable[[Path, pytest.FixtureRequest], Case], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Up to so many, and only what `pin` takes."""
+    case = made_by(tmp_path / "folder", request)
+    assert isinstance(case.source, ListedSource)
+    case.put(DATA)
+    assert await case.source.names(10) == [case.ref]
+    assert (await case.source.pin(case.ref)).size == len(DATA)
+    assert await case.source.names(0) == []
+    case.put(None)
+    assert await case.source.names(10) == []
+
+
+async def test_the_local_list_stays_inside(tmp_path: Path) -> None:
+    """No link is followed or named, nothing hidden is told, and the order is that of the names."""
+    case, outside = local(tmp_path / "inside"), tmp_path / "outside.csv"
+    case.put(b"id\n1\n")
+    outside.write_text("id\n1\n")
+    root = tmp_path / "inside"
+    (root / "b.csv").symlink_to(outside)
+    (root / "tables" / "up").symlink_to(tmp_path)
+    (root / ".hidden.csv").write_text("id\n")
+    (root / "a.csv").write_text("id\n")
+    assert isinstance(case.source, ListedSource)
+    assert await case.source.names(10) == ["a.csv", "tables/it.csv"]
+    assert await case.source.names(1) == ["a.csv"]
+
+
+async def test_the_list_of_a_bucket_leaves_out_the_services_own_files(tmp_path: Path, moto: Moto) -> None:
+    """What `pin` refuses is not named."""
+    bucket, client = moto.new_bucket(), moto.client("s3")
+    for key in ("a.csv", "kept/uploads/x.csv", "b/c.csv"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"id\n1\n")
+    settings = {**moto.settings, "S3_BUCKET": bucket, "FILE_STORE_URL": f"s3://{bucket}/kept"}
+    source = S3Source.open(settings, FolderStore.open(f"file://{tmp_path}/store", {}))
+    assert await source.names(10) == ["a.csv", "b/c.csv"]

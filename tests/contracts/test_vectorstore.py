@@ -321,6 +321,34 @@ async def test_delete_task_leaves_the_others(keeping: VectorStore, task: str) ->
     assert await ids_in(keeping) == sorted(numbered(4, first=4))
 
 
+async def test_the_stamps_of_a_task(keeping: VectorStore) -> None:
+    """All that it wrote last, passages too, and nothing of others; none of a task that is unknown."""
+    first = [*numbered(1_200), "a#1", "a#2"]
+    await keeping.upsert("ns", batch(first[:700], "one"))
+    await keeping.upsert("ns", batch(first[700:], "one", row_ids=[*first[700:-2], "a", "a"]))
+    await keeping.upsert("ns", batch(numbered(100), "it's"))
+    await keeping.catch_up("ns")
+
+    assert sorted([stamp.id for stamp in await of_task(keeping, "one")]) == sorted(first[100:])
+    assert {stamp.row_id for stamp in await of_task(keeping, "one") if "#" in stamp.id} == {"a"}
+    assert len(await of_task(keeping, "it's")) == 100
+    assert await of_task(keeping, "nobody") == []
+    assert [portion async for portion in keeping.of_task("unknown", "one") if portion] == []
+
+
+async def of_task(store: VectorStore, task: str) -> list[Stamp]:
+    return [stamp async for portion in store.of_task("ns", task) for stamp in portion]
+
+
+async def test_a_store_that_counts_exactly_does(keeping: VectorStore) -> None:
+    """Where it says so a written vector is counted at once, and one that is replaced no second time."""
+    await keeping.upsert("ns", batch(numbered(30)))
+    await keeping.upsert("ns", batch(numbered(10)))
+    await keeping.delete("ns", numbered(5))
+
+    assert await keeping.count("ns") == 25 or not keeping.counts_exactly
+
+
 async def test_delete_takes_many_and_unknown_ids(keeping: VectorStore) -> None:
     """Thousands of ids go in one call; ids that are not there are no error."""
     await write(keeping, numbered(5_000))

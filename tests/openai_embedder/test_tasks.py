@@ -131,6 +131,18 @@ async def test_a_text_that_never_gets_a_vector_is_rejected_alone(make: Make, sta
     assert standin.counters()["requests"] <= 80
 
 
+async def test_a_model_of_another_dimension_than_was_set_fails_the_task(make: Make, standin: Standin) -> None:
+    """No waiting helps, so it says what to set; three requests are all that was spent."""
+    standin.set(spoilt={"row": "wrong-dimension", "ping": "wrong-dimension"})
+    shop = await make()
+    shop.write([f"row {n}" for n in range(80)])
+    ended = await shop.end_of(await shop.submit(chunk_size=80))
+    assert (ended.state, ended.counts.rejected) == (TaskState.FAILED, 0)
+    assert "have 1535 dimensions, not 1536" in (ended.error or "")
+    assert "set OPENAI_DIMENSIONS=1535 and submit" in (ended.error or "")
+    assert standin.counters()["requests"] == 3
+
+
 async def test_an_embedder_that_is_ill_rejects_no_text(make: Make, standin: Standin) -> None:
     """As long as no other text gets its vector either, a row waits, however often it was asked for."""
     standin.set(script=["zero"] * 5)

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.intake import TaskRequest
+from rowvec.spec import Verify
 from rowvec.storing import vector_ids
 from rowvec.text import passages
 from tests.chaos.table import TEMPLATE, Table, make_table
@@ -46,7 +47,13 @@ class Goods:
             id_column="id",
             text_template=TEMPLATE,
             metadata_columns=["title"],
+            verify=self.verify,
         )
+
+    @property
+    def verify(self) -> Verify:
+        """Each table in another way than the one before it, but for chance."""
+        return list(Verify)[len(self.table.records) % 3]
 
     @cached_property
     def poison(self) -> list[str]:

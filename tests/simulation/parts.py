@@ -101,7 +101,7 @@ class WiredStore(VectorStore):
         )
 
     async def upsert(self, namespace: str, batch: VectorBatch) -> None:
-        fate = self._fate(STORE)
+        fate = self._fate()
         life = LIFE.get()
 
         def write() -> None:
@@ -146,9 +146,8 @@ class WiredStore(VectorStore):
     async def ping(self) -> None:
         await self._wire.call("ping", lambda: None, self._fate())
 
-    def _fate(self, fates: tuple[Fate, ...] = SERVICE) -> Fate:
-        """Only writes may hang: for all else stores have time-outs of their own."""
-        return self._wire.dice.fate(self._wire.dice.rates.store, fates)
+    def _fate(self) -> Fate:
+        return self._wire.dice.fate(self._wire.dice.rates.store, STORE)
 
     def _some(self, batch: VectorBatch) -> VectorBatch:
         """As many of its vectors as were written when the connection broke."""

@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 
 from app.api.auth import Reading
-from app.api.routes import docs, events, files, health, process, search, tasks
+from app.api.routes import docs, events, files, health, limits, process, search, tasks
 
 router = APIRouter()
-for part in (process, tasks, events, files, search):
+for part in (process, tasks, events, files, search, limits):
     router.include_router(part.router, dependencies=[Reading])
 for part in (health, docs):
     router.include_router(part.router)

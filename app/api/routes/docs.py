@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.api.auth import KeyInProduction
 from app.api.errors import DOOR_CODES, status_of
+from app.api.openapi import as_outside_production
+from app.api.service import TheService
 from rowvec import errors as tree
 
 router = APIRouter(include_in_schema=False)
@@ -24,8 +26,9 @@ _LEAF = re.compile(r"[├└]── (\w+) +(.+)")
 
 
 @router.get("/openapi.json", dependencies=[KeyInProduction])
-async def openapi(request: Request) -> JSONResponse:
-    return JSONResponse(request.app.openapi())
+async def openapi(request: Request, the: TheService) -> JSONResponse:
+    document = request.app.openapi()
+    return JSONResponse(document if the.is_production else as_outside_production(document))
 
 
 @router.get("/docs", dependencies=[KeyInProduction])

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request
 from app.api.auth import TheCaller, Writing
 from app.api.limits import lift_limit
 from app.api.openapi import refuses
-from app.api.service import TheService
-from app.api.uploads import incoming
+from app.api.service import Service, TheService
+from app.api.uploads import Incoming, incoming
 from app.api.views import UploadedFile
+from app.callers import Caller
 from rowvec.uploads import new_upload_id, upload_name
 
 router = APIRouter(tags=["files"])
@@ -53,9 +54,13 @@ _BODY = {
 )
 async def upload(request: Request, the: TheService, caller: TheCaller) -> UploadedFile:
     """Streamed to the file store as it arrives: `curl -T FILE`, `--data-binary @FILE` or `-F file=@FILE`."""
+    return await received(request, the, caller, incoming(request))
+
+
+async def received(request: Request, the: Service, caller: Caller, file: Incoming) -> UploadedFile:
+    """The file, once all of it is in the file store. Raises DoorRefusal (413), DiskLow and Unavailable."""
     lift_limit(request, the.settings.max_upload_bytes)
     file_id = new_upload_id(caller.grants.tenant)
-    file = incoming(request)
     await the.machine.disk.require(request.state.allowance.declared)
     parts = the.machine.disk.watched(file.parts)
     size = await the.machine.files.write_stream(upload_name(file_id), parts)

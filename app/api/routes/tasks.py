@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 from zlib import crc32
 
@@ -10,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.auth import Administering, TheCaller, Writing
 from app.api.exports import as_csv, as_jsonl
+from app.api.looks import ErrorList, Grid
 from app.api.models import ResumeRequest, RetryRequest
 from app.api.openapi import refuses
 from app.api.service import Service, TheService
@@ -17,18 +19,21 @@ from app.api.sight import ExistingTask, seen_tasks
 from app.api.status import StatusView, status_of
 from app.api.views import ChunkList, GroupList, Removed, TaskList, VerificationView
 from rowvec import steer
+from rowvec.error_groups import error_groups, retry_group
 from rowvec.errors import InvalidRequest
 from rowvec.model import ChunkState, Flag, Task
 from rowvec.rejected import grouped, rejections
 from rowvec.removal import remove_vectors
 from rowvec.repair import repair_table
 from rowvec.resend import retry_rejected
+from rowvec.spec import Verify
 from rowvec.verify import verify
 
 router = APIRouter(tags=["tasks"])
 
 Seen = Literal["pending", "processing", "paused", "cancelling", "completed", "failed", "cancelled"]
 Outcome = Literal["rejected", "warning", "duplicate"]
+Group = Annotated[str | None, Query(pattern="^[0-9a-f]{12}$", description="Only rows of that group.")]
 ChunkSeen = Literal["ready", "claimed", "done", "failed"]
 _ABOUT_ONE = refuses(401, 404, 503)
 _STEERING = refuses(401, 404, 409, 503)
@@ -53,9 +58,9 @@ async def status(
     if_none_match: Annotated[str, Header()] = "",
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
-    every = await the.machine.ledger.children(task.id)
-    children = [child for child in every if caller.sees(child.spec)]
-    view = await status_of(the.machine.ledger, task, children)
+    around = await the.machine.ledger.around(task.id)
+    children = [child for child in around.children if caller.sees(child.spec)]
+    view = await status_of(the.machine.ledger, task, children, around)
     waits = crc32((view.waits_for or "").encode())
     version = "-".join(map(str, [task.version, waits, *(child.version for child in children)]))
     headers = {"ETag": f'W/"{version}"', "Cache-Control": "private, no-cache"}
@@ -139,9 +144,15 @@ async def retry(
     With `{"rejected": true}` the rejected rows of an ended task go in again as a child of it, unchanged, and
     the answer is that child; nothing that landed is done again. 409 when the task has not ended or none of
     its rejected rows is open. While the child is at work the same call answers with the same child.
+    With `{"group": "…"}` only the failed chunks of that group of `/errors` are tried again.
     """
+    if body and body.rejected and body.group:
+        raise InvalidRequest("Ask for `rejected` or for a `group` of failed chunks, not for both.", "group")
     if body is None or not body.rejected:
-        retried = await steer.retry(the.machine, task.id)
+        group = body.group if body else None
+        retried = await (
+            retry_group(the.machine, task.id, group) if group else steer.retry(the.machine, task.id)
+        )
         await the.doorbell.ring()
         return await _view(the, retried)
     sent = await retry_rejected(the.machine, task.id)
@@ -155,20 +166,15 @@ async def retry(
     "/api/v1/tasks/{task_id}/verify",
     operation_id="verifyTask",
     summary="Compare the vector store with what was counted as landed",
-    responses=_STEERING,
+    responses={**_STEERING, **refuses(422)},
 )
-async def verify_task(task: ExistingTask, the: TheService) -> VerificationView:
-    found = await verify(the.machine, task.id)
-    return VerificationView(
-        task_id=task.id,
-        ok=found.ok,
-        expected=found.expected,
-        found=found.found,
-        missing_count=found.missing_count,
-        wrong_count=found.wrong_count,
-        missing=list(found.missing),
-        wrong=list(found.wrong),
-    )
+async def verify_task(
+    task: ExistingTask, the: TheService, rows: Literal["all", "sample"] = "all"
+) -> VerificationView:
+    """A `sample` are about 10,000 rows from all over the task; all are looked at all the same where the
+    namespace has fewer vectors than the task has written."""
+    found = await verify(the.machine, task.id, Verify(rows))
+    return VerificationView(task_id=task.id, ok=found.ok, **asdict(found))
 
 
 @router.delete(
@@ -215,21 +221,22 @@ async def rejected(
     the: TheService,
     format: Literal["jsonl", "csv", "repair"] = "jsonl",
     outcome: Outcome = "rejected",
+    group: Group = None,
 ) -> StreamingResponse:
     """In CSV a cell that a spreadsheet could take for a formula begins with `'`; JSON lines are exact.
 
     `repair` is a CSV of the rejected rows in the task's own columns: repair it, upload it and submit it
-    with `parent_id`.
+    with `parent_id`. `group` is the id of one of `/errors`: only its rows are given.
     """
     if format == "repair":
         if outcome != "rejected":
             raise InvalidRequest("format 'repair' is for rejected rows only.", "outcome")
         return StreamingResponse(
-            repair_table(the.machine, task),
+            repair_table(the.machine, task, group),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="repair-{task.id}.csv"'},
         )
-    rows = rejections(the.machine, task.id, outcome)
+    rows = rejections(the.machine, task.id, outcome, group)
     return StreamingResponse(
         as_csv(rows) if format == "csv" else as_jsonl(rows),
         media_type="text/csv; charset=utf-8" if format == "csv" else "application/jsonl",
@@ -245,3 +252,29 @@ async def rejected(
 )
 async def rejected_groups(task: ExistingTask, the: TheService, outcome: Outcome = "rejected") -> GroupList:
     return GroupList.of(await grouped(rejections(the.machine, task.id, outcome)))
+
+
+@router.get(
+    "/api/v1/tasks/{task_id}/errors",
+    operation_id="groupErrors",
+    summary="Failed chunks and rejected rows, grouped by cause",
+    responses=_ABOUT_ONE,
+)
+async def errors(task: ExistingTask, the: TheService) -> ErrorList:
+    """Errors whose words differ only in numbers, ids and quoted values are one group. At most 50,000 rejected
+    rows are looked at, in the order of the table; `rows_looked_at` tells how many."""
+    return ErrorList.of(await error_groups(the.machine, task))
+
+
+@router.get(
+    "/api/v1/tasks/{task_id}/chunks/grid",
+    operation_id="lookAtChunks",
+    summary="All chunks at a glance, in a few bytes each",
+    responses={**_ABOUT_ONE, **refuses(422)},
+)
+async def grid(
+    task: ExistingTask, the: TheService, after: Annotated[int, Query(ge=-1, le=2**53)] = -1
+) -> Grid:
+    """Up to 20,000 chunks, by number."""
+    ledger = the.machine.ledger
+    return Grid.of(await ledger.marks(task.id, after=after), await ledger.now(), task.chunks_total)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import pybase64
 
-from rowvec.errors import Unavailable, Unusable
+from rowvec.errors import OtherDimension, Unavailable, Unusable
 from rowvec.vectors import Floats
 
 
@@ -28,11 +30,17 @@ class _Reply(msgspec.Struct):
     usage: _Usage | None = None
 
 
+_Encoded = memoryview | str | list[float]
 _DECODER = msgspec.json.Decoder(_Reply)
+_OPENED = re.compile(rb'"embedding":\s*"')
 
 
 class _Wrong(ValueError):
     """The reply is not what was asked for; the message says in what."""
+
+
+class _Missized(_Wrong):
+    """All its vectors have one and the same, and another dimension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +54,85 @@ class Reply:
 def read(body: bytes, count: int, dimension: int, who: str) -> Reply:
     """Raises Unavailable when the body is cut, Unusable when it holds no vectors of `count` texts."""
     try:
-        reply = _DECODER.decode(body)
-        vectors = _vectors(reply.data, count, dimension)
+        reply, encoded = _decoded(body)
+        vectors = _vectors([item.index for item in reply.data], encoded, count, dimension)
         _check(vectors)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         kind = Unusable if body.rstrip().endswith(b"}") else Unavailable
         raise kind(f"The answer of {who} is cut short or no embeddings: {error}.") from error
+    except _Missized as error:
+        raise OtherDimension(f"The answer of {who} is wrong: {error}") from error
     except _Wrong as error:
         raise Unusable(f"The answer of {who} is wrong: {error}.") from error
     return Reply(vectors, reply.usage.prompt_tokens or None if reply.usage else None)
 
 
-def _vectors(items: list[_Item], count: int, dimension: int) -> Floats:
+def _decoded(body: bytes) -> tuple[_Reply, Sequence[_Encoded]]:
+    """The reply, and the embedding of each item; base64 is kept from the parser, which would copy it.
+
+    Where it cannot be told what belongs to what, the parser sees all.
+    """
+    rest, cut = _without_base64(body)
+    reply = _DECODER.decode(rest)
+    if len(cut) == len(reply.data) and all(item.embedding == "" for item in reply.data):
+        return reply, cut
+    if cut:
+        reply = _DECODER.decode(body)
+    return reply, [item.embedding for item in reply.data]
+
+
+def _without_base64(body: bytes) -> tuple[bytes, list[memoryview]]:
+    """The body with an empty string for the base64 of each embedding, and what was cut out, in its order."""
+    if b"\\" in body:
+        return body, []
+    view = memoryview(body)
+    kept: list[memoryview] = []
+    cut: list[memoryview] = []
+    at = 0
+    while opened := _OPENED.search(body, at):
+        start = opened.end()
+        end = body.find(b'"', start)
+        if end < 0:
+            return body, []
+        kept.append(view[at:start])
+        cut.append(view[start:end])
+        at = end
+    kept.append(view[at:])
+    return b"".join(kept), cut
+
+
+def _vectors(places: Sequence[int], encoded: Sequence[_Encoded], count: int, dimension: int) -> Floats:
     """Every vector in the row that its index names, straight from its base64."""
-    if len(items) != count:
-        raise _Wrong(f"it has {len(items)} vectors for {count} texts")
+    if len(places) != count:
+        raise _Wrong(f"it has {len(places)} vectors for {count} texts")
     vectors = np.empty((count, dimension), "<f4")
     rows = vectors.data.cast("B")
     width = 4 * dimension
     missing = bytearray(b"\1" * count)
-    for item in items:
-        place = item.index
+    for place, embedding in zip(places, encoded, strict=True):
         if not (0 <= place < count and missing[place]):
             raise _Wrong(f"its index {place} is doubled or out of range")
         missing[place] = 0
-        floats = _floats(item.embedding)
+        floats = _floats(embedding)
         if len(floats) != width:
+            _check_sizes(encoded, dimension)
             raise _Wrong(f"its vector {place} has {len(floats) / 4:g} dimensions, not {dimension}")
         rows[place * width : (place + 1) * width] = floats
     return vectors
 
 
-def _floats(embedding: str | list[float]) -> bytes:
+def _check_sizes(encoded: Sequence[_Encoded], dimension: int) -> None:
+    """Raises _Missized where they agree in another dimension."""
+    sizes = {len(_floats(embedding)) for embedding in encoded}
+    if len(sizes) == 1 and not (size := sizes.pop()) % 4:
+        found = size // 4
+        raise _Missized(
+            f"its vectors have {found} dimensions, not {dimension}. If that is what the model gives, set "
+            f"OPENAI_DIMENSIONS={found} and submit the table again, into another namespace."
+        )
+
+
+def _floats(embedding: _Encoded) -> bytes:
     if isinstance(embedding, list):
         return np.array(embedding, "<f4").tobytes()
     try:

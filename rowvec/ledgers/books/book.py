@@ -10,7 +10,16 @@ from rowvec.api_key import ApiKey
 from rowvec.errors import UnknownTask
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.rules import Entry, Shelf
-from rowvec.model import Chunk, ChunkState, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import (
+    Chunk,
+    ChunkState,
+    Mark,
+    PlannedChunk,
+    ProviderPause,
+    Task,
+    TaskState,
+    WorkerInfo,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,14 @@ class Book(ABC):
         """By number, only numbers above `after`."""
 
     @abstractmethod
+    def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
+        """By number, only numbers above `after`, and no more is read of each than that."""
+
+    @abstractmethod
+    def numbered(self, task_id: str, numbers: Sequence[int]) -> list[Chunk]:
+        """Those of these numbers that are there."""
+
+    @abstractmethod
     def add_chunks(self, task_id: str, chunks: Sequence[PlannedChunk]) -> list[PlannedChunk]:
         """Add those whose numbers are not there yet, and return them."""
 
@@ -197,3 +214,16 @@ class Book(ABC):
 
     @abstractmethod
     def put_drawn(self, account: str, drawn: Drawn) -> None: ...
+
+    # Providers
+
+    @abstractmethod
+    def pauses(self) -> list[ProviderPause]:
+        """By provider."""
+
+    @abstractmethod
+    def put_pause(self, pause: ProviderPause) -> None:
+        """Of a provider that is not paused."""
+
+    @abstractmethod
+    def drop_pause(self, provider: str) -> None: ...

@@ -50,6 +50,12 @@ def _cancel(entry: Entry, reason: str | None) -> Entry:
 
 
 def _retry(entry: Entry) -> Entry:
+    again = back_to_work(entry)
+    return again if again is entry else again.evolve(chunks_failed=0, rows_failed=0)
+
+
+def back_to_work(entry: Entry) -> Entry:
+    """A failed task goes on; one that is at work is left as it is. Raises WrongState for all others."""
     task = entry.task
     if rules.seen_as(task) == rules.PROCESSING:
         return entry
@@ -59,8 +65,6 @@ def _retry(entry: Entry) -> Entry:
         state=TaskState.PROCESSING if task.planned else TaskState.PLANNING,
         error=None,
         completed_at=None,
-        chunks_failed=0,
-        rows_failed=0,
         attempts=0,
     )
     return replace(again, crashes=0, not_before=0.0)

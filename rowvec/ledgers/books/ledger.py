@@ -10,7 +10,7 @@ from zlib import crc32
 
 from rowvec.api_key import ApiKey
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey, WrongState
-from rowvec.ledgers.base import Allowance, Ledger, Page, Submitted
+from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Page, Submitted
 from rowvec.ledgers.books import lifecycle, queue, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
@@ -20,18 +20,24 @@ from rowvec.model import (
     Claim,
     Counts,
     Flag,
+    Mark,
     PlannedChunk,
+    ProviderPause,
     Task,
     Totals,
     WorkerInfo,
 )
 from rowvec.spec import TaskSpec
+from rowvec.usage import Usage
 
 T = TypeVar("T")
 
 
 class BookLedger(Ledger):
     """What is left to a backend: to open a book for reading, and one for writing."""
+
+    retries_at_once = 500
+    """How many chunks one transaction makes ready again."""
 
     @abstractmethod
     async def _read(self, do: Callable[[Book], T]) -> T:
@@ -78,6 +84,14 @@ class BookLedger(Ledger):
 
         return await self._read(read)
 
+    async def around(self, task_id: str) -> Around:
+        def read(book: Book) -> Around:
+            book.entry(task_id)
+            children = [entry.task for entry in book.children(task_id)]
+            return Around(children, book.workers(), book.pauses())
+
+        return await self._read(read)
+
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:
@@ -90,8 +104,27 @@ class BookLedger(Ledger):
 
         return await self._read(read)
 
+    async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
+        if limit < 1:
+            raise InvalidRequest(f"limit is {limit}; ask for at least 1 chunk.", "limit")
+
+        def read(book: Book) -> list[Mark]:
+            book.entry(task_id)
+            return book.marks(task_id, limit, after)
+
+        return await self._read(read)
+
     async def flag(self, task_id: str, flag: Flag, reason: str | None = None) -> Task:
         return await self._write(lambda book: lifecycle.flag(book, task_id, flag, reason))
+
+    async def retry_chunks(self, task_id: str, numbers: Sequence[int]) -> Task:
+        task = await self.task(task_id)
+        for at in range(0, len(numbers), self.retries_at_once):
+            task = await self._retry_some(task_id, numbers[at : at + self.retries_at_once])
+        return task
+
+    async def _retry_some(self, task_id: str, numbers: Sequence[int]) -> Task:
+        return await self._write(lambda book: lifecycle.retry_chunks(book, task_id, numbers))
 
     async def finish_if_done(self, task_id: str) -> None:
         await self._write(lambda book: lifecycle.finish(book, book.entry(task_id)))
@@ -140,8 +173,10 @@ class BookLedger(Ledger):
     async def enlist(self, worker: WorkerInfo) -> None:
         await self._write(lambda book: roster.enlist(book, worker))
 
-    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
-        return await self._write(lambda book: roster.beat(book, worker, holding, waits))
+    async def beat(
+        self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
+    ) -> bool:
+        return await self._write(lambda book: roster.beat(book, worker, holding, waits, usage))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))
@@ -174,7 +209,10 @@ class BookLedger(Ledger):
                     f"not by {model} ({dimension} dimensions). Use another namespace, or that model."
                 )
 
-        await self._write(bind)
+        if (
+            await self._read(lambda book: book.filling(namespace)) != wanted
+        ):  # as it is but for the first time
+            await self._write(bind)
 
     # API keys
 
@@ -228,6 +266,25 @@ class BookLedger(Ledger):
 
     async def drawn(self, account: str, every: float = 0.0) -> int:
         return await self._read(lambda book: queue.used(book, account, every))
+
+    # Providers
+
+    async def pause_provider(self, provider: str, reason: str) -> ProviderPause:
+        def pause(book: Book) -> ProviderPause:
+            book.alone("pauses")
+            there = next((known for known in book.pauses() if known.provider == provider), None)
+            if there is None:
+                there = ProviderPause(provider, book.now, reason)
+                book.put_pause(there)
+            return there
+
+        return await self._write(pause)
+
+    async def resume_provider(self, provider: str) -> None:
+        await self._write(lambda book: book.drop_pause(provider))
+
+    async def provider_pauses(self) -> list[ProviderPause]:
+        return await self._read(lambda book: book.pauses())
 
 
 def _cursor_after(order: int) -> str:

@@ -9,9 +9,9 @@ from rowvec.errors import IdempotencyConflict
 from rowvec.ledgers.base import Submitted
 from rowvec.ledgers.books import queue, rules
 from rowvec.ledgers.books.book import Book
-from rowvec.ledgers.books.flags import flagged
+from rowvec.ledgers.books.flags import back_to_work, flagged
 from rowvec.ledgers.books.rules import Entry
-from rowvec.model import Flag, Hold, PlannedChunk, Task, TaskState, Totals
+from rowvec.model import ChunkState, Flag, Hold, PlannedChunk, Task, TaskState, Totals
 from rowvec.spec import TaskSpec
 
 
@@ -43,6 +43,16 @@ def flag(book: Book, task_id: str, wish: Flag, reason: str | None) -> Task:
     if wish is Flag.RETRY:
         book.reopen_failed(task_id)
     return finish(book, book.save(before, after)).task
+
+
+def retry_chunks(book: Book, task_id: str, numbers: Sequence[int]) -> Task:
+    before = book.entry(task_id, closed=True)
+    again = back_to_work(before)
+    failed = [c for c in book.numbered(task_id, numbers) if c.state is ChunkState.FAILED]
+    if not failed:
+        return before.task
+    book.put_chunks([rules.anew(chunk) for chunk in failed])
+    return finish(book, book.save(before, rules.count_reopened(again, failed))).task
 
 
 def append(book: Book, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> bool:

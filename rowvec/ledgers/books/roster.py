@@ -9,6 +9,7 @@ from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.lifecycle import finish
 from rowvec.model import ChunkState, WorkerInfo
+from rowvec.usage import Usage
 
 _BURIALS = "burials"
 """Who takes work back from workers holds several tasks at once, so only one does it at a time."""
@@ -18,11 +19,11 @@ def enlist(book: Book, worker: WorkerInfo) -> None:
     book.put_worker(replace(worker, beat_at=book.now, alive=True))
 
 
-def beat(book: Book, worker: str, holding: int, waits: Mapping[str, str]) -> bool:
+def beat(book: Book, worker: str, holding: int, waits: Mapping[str, str], usage: Usage) -> bool:
     known = book.worker(worker)
     if known is None:
         return False
-    book.put_worker(replace(known, holding=holding, beat_at=book.now, waits=dict(waits)))
+    book.put_worker(replace(known, holding=holding, beat_at=book.now, waits=dict(waits), usage=usage))
     return True
 
 
@@ -41,7 +42,7 @@ def _bury(book: Book, worker: str) -> int:
 
 def _orphan(book: Book, worker: str, task_id: str) -> int:
     entry = book.entry(task_id)
-    chunks = [rules.orphaned(chunk) for chunk in book.claimed_by(worker, task_id)]
+    chunks = [rules.orphaned(chunk, book.now) for chunk in book.claimed_by(worker, task_id)]
     book.put_chunks(chunks)
     for chunk in chunks:
         if chunk.state is ChunkState.FAILED:

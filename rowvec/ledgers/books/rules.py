@@ -16,7 +16,7 @@ from typing import Any
 from rowvec.errors import LeaseLost, TaskFailed
 from rowvec.ledgers.base import MAX_CRASHES
 from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, Hold, PlannedChunk, Task, TaskState, Totals
-from rowvec.spec import TaskSpec
+from rowvec.spec import TaskSpec, Verify
 
 PENDING = "pending"
 PROCESSING = "processing"
@@ -62,6 +62,8 @@ def fingerprint(spec: TaskSpec) -> str:
         if not fields[name] and fields[name] != 0:
             # As in specs of the time before there were tenants and budgets.
             del fields[name]
+    if spec.verify is Verify.NONE:
+        del fields["verify"]
     return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
@@ -202,23 +204,25 @@ def _too_often(crashes: int) -> str:
 # Chunks
 
 
-def dealt(chunk: Chunk, worker: str) -> Chunk:
+def dealt(chunk: Chunk, worker: str, now: float) -> Chunk:
     """ready → claimed, under a new fence."""
-    return replace(chunk, state=ChunkState.CLAIMED, worker=worker, fence=chunk.fence + 1)
+    claimed = replace(chunk, state=ChunkState.CLAIMED, worker=worker, fence=chunk.fence + 1)
+    return replace(claimed, last_worker=worker, started_at=now, ended_at=None)
 
 
 def is_claimed(chunk: Chunk | None, fence: int) -> bool:
     return chunk is not None and chunk.state is ChunkState.CLAIMED and chunk.fence == fence
 
 
-def done(chunk: Chunk, counts: Counts, files: ChunkFiles) -> Chunk:
+def done(chunk: Chunk, counts: Counts, files: ChunkFiles, now: float) -> Chunk:
     """claimed → done. Raises ValueError where the counts do not account for every row of the chunk."""
     if not counts.read == counts.accounted == chunk.plan.rows:
         raise ValueError(
             f"Chunk {chunk.plan.number} has {chunk.plan.rows} rows; its counts read {counts.read} and "
             f"account for {counts.accounted}. Nothing was committed."
         )
-    return replace(chunk, state=ChunkState.DONE, worker=None, error=None, counts=counts, files=files)
+    ended = replace(chunk, state=ChunkState.DONE, worker=None, error=None, ended_at=now)
+    return replace(ended, counts=counts, files=files)
 
 
 def back(chunk: Chunk, error: str | None, not_before: float) -> Chunk:
@@ -227,14 +231,19 @@ def back(chunk: Chunk, error: str | None, not_before: float) -> Chunk:
     return waiting if error is None else replace(waiting, attempts=chunk.attempts + 1, error=error)
 
 
-def given_up(chunk: Chunk, error: str) -> Chunk:
-    return replace(chunk, state=ChunkState.FAILED, worker=None, error=error)
+def given_up(chunk: Chunk, error: str, now: float) -> Chunk:
+    return replace(chunk, state=ChunkState.FAILED, worker=None, error=error, ended_at=now)
 
 
-def orphaned(chunk: Chunk) -> Chunk:
+def anew(chunk: Chunk) -> Chunk:
+    """failed → ready, as if never tried."""
+    return Chunk(chunk.task_id, chunk.plan, fence=chunk.fence)
+
+
+def orphaned(chunk: Chunk, now: float) -> Chunk:
     """The worker which held the chunk died over it."""
     after = replace(back(chunk, None, 0.0), crashes=chunk.crashes + 1)
-    return given_up(after, _too_often(after.crashes)) if after.crashes > MAX_CRASHES else after
+    return given_up(after, _too_often(after.crashes), now) if after.crashes > MAX_CRASHES else after
 
 
 def count_done(entry: Entry, counts: Counts) -> Entry:
@@ -249,6 +258,13 @@ def count_failed(entry: Entry, chunk: Chunk) -> Entry:
         rows_failed=task.rows_failed + chunk.plan.rows,
         error=chunk.error,
     )
+
+
+def count_reopened(entry: Entry, chunks: Sequence[Chunk]) -> Entry:
+    """These failed chunks are not any more."""
+    rows = sum(chunk.plan.rows for chunk in chunks)
+    task = entry.task
+    return entry.evolve(chunks_failed=task.chunks_failed - len(chunks), rows_failed=task.rows_failed - rows)
 
 
 def share(shelves: Sequence[Shelf], most: int) -> list[Task]:

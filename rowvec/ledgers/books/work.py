@@ -42,14 +42,14 @@ def _take_chunks(book: Book, worker: str, most: int, most_per_task: Allowance | 
     wanted = Counter(task.id for task in turns)
     piles = {task_id: iter(book.take(task_id, number)) for task_id, number in wanted.items()}
     taken = [(task, next(piles[task.id], None)) for task in turns]
-    dealt = [(task, rules.dealt(chunk, worker)) for task, chunk in taken if chunk is not None]
+    dealt = [(task, rules.dealt(chunk, worker, book.now)) for task, chunk in taken if chunk is not None]
     book.put_chunks([chunk for _, chunk in dealt])
     return [Claim(WorkKind.CHUNK, task, chunk.fence, chunk) for task, chunk in dealt]
 
 
 def commit(book: Book, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles) -> None:
     entry, chunk = _claimed(book, task_id, number, fence)
-    book.put_chunks([rules.done(chunk, counts, files)])
+    book.put_chunks([rules.done(chunk, counts, files, book.now)])
     finish(book, book.save(entry, rules.count_done(entry, counts)))
 
 
@@ -63,7 +63,7 @@ def hand_back(
 
 def give_up(book: Book, task_id: str, number: int, fence: int, error: str) -> None:
     entry, chunk = _claimed(book, task_id, number, fence)
-    failed = rules.given_up(chunk, error)
+    failed = rules.given_up(chunk, error, book.now)
     book.put_chunks([failed])
     finish(book, book.save(entry, rules.count_failed(entry, failed)))
 

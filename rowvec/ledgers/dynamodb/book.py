@@ -11,7 +11,7 @@ from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.ledgers.dynamodb import shelves
-from rowvec.ledgers.dynamodb.chunks import FAILED, READY, WAIT, failures
+from rowvec.ledgers.dynamodb.chunks import FAILED, READY, WAIT, failures, stored_of
 from rowvec.ledgers.dynamodb.draft import ABSENT, Draft
 from rowvec.ledgers.dynamodb.keys import (
     ORDER,
@@ -30,7 +30,7 @@ from rowvec.ledgers.dynamodb.record import OUT, PLAN, SETTLE, Record, may_have_e
 from rowvec.ledgers.dynamodb.shelf import DynamoShelf
 from rowvec.ledgers.dynamodb.table import LAST, Item, Table, put
 from rowvec.ledgers.dynamodb.tasks import Lore, about_item
-from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, Hold, Mark, PlannedChunk, Task, TaskState, WorkerInfo
 
 PIECES = 16
 """How many pieces of work are taken back at once: at most five writes each, of the hundred there may be."""
@@ -176,6 +176,16 @@ class DynamoBook(DynamoShelf):
             place = failures(record.retries) if state is ChunkState.FAILED else state.value
             items = self._kept(record, f"{place}#{number}", f"{place}#{LAST}", limit)
         return [self._draft.read(record, item) for item in islice(items, limit)]
+
+    def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
+        record, number = self._record(task_id), ordinal(after + 1)
+        items = self._table.query(f"task#{task_id}", f"chunk#{number}", f"chunk#{LAST}", page=limit)
+        return [Mark.of(stored_of(item, record).chunk) for item in islice(items, limit)]
+
+    def numbered(self, task_id: str, numbers: Sequence[int]) -> list[Chunk]:
+        self._draft.fetch(chunk_key(task_id, number) for number in numbers)
+        found = (self.chunk(task_id, number) for number in numbers)
+        return [chunk for chunk in found if chunk is not None]
 
     def _ready(self, record: Record, number: str, limit: int) -> list[Item]:
         """Those at hand, those that wait for their time, and those that failed before a retry."""

@@ -10,7 +10,10 @@ from rowvec.ledgers.dynamodb.table import Item
 from rowvec.model import Chunk, ChunkFiles, ChunkState, PlannedChunk
 
 _PLAN = tuple(field.name for field in fields(PlannedChunk))
-_CHANGING = ("attempts", "crashes", "fence", "worker", "not_before")
+_CHANGING = (
+    *("attempts", "crashes", "fence", "worker", "not_before"),
+    *("last_worker", "started_at", "ended_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,15 @@ def stored_of(item: Item, record: Record) -> Stored:
         error=item.get("error"),
         counts=counts_of(item),
         files=ChunkFiles(item.get("manifest"), item.get("rejected_file")),
+        last_worker=item.get("last_worker"),
+        started_at=_time(item, "started_at"),
+        ended_at=_time(item, "ended_at"),
     )
     return Stored(chunk, place, rev)
+
+
+def _time(item: Item, name: str) -> float | None:
+    return float(item[name]) if name in item else None
 
 
 def _state_at(place: str) -> ChunkState:

@@ -11,7 +11,7 @@ once#hash      once                  the task of an idempotency key
 workers        id                    each worker
 worker#ID      task#… or chunk#…     each piece of work that it holds
 tenant#NAME    order                 each task of that tenant
-namespaces, keys, accounts           by name, by id
+namespaces, keys, accounts, pauses   by name, by id
 meta           order, keys           the last order given out; that there has been a key
 """
 
@@ -26,6 +26,7 @@ from rowvec.ledgers.dynamodb.table import Item, Key
 from rowvec.model import Counts
 
 TASKS, WORKERS, NAMESPACES, KEYS, ACCOUNTS = "tasks", "workers", "namespaces", "keys", "accounts"
+PAUSES = "pauses"
 ORDER: Key = ("meta", "order")
 ANY_KEY: Key = ("meta", "keys")
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rowvec.aws import region
 from rowvec.errors import NotConfigured, RetryLater, Unavailable
-from rowvec.ledgers.base import Allowance
+from rowvec.ledgers.base import NOTHING, Allowance
 from rowvec.ledgers.books import roster, work
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger
@@ -26,6 +26,7 @@ from rowvec.ledgers.dynamodb.tasks import Lore
 from rowvec.ledgers.dynamodb.watch import Watch
 from rowvec.ledgers.dynamodb.words import Conflict
 from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, WorkerInfo
+from rowvec.usage import Usage
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ _LONGEST_PAUSE = 0.5
 
 class DynamoLedger(BookLedger):
     """`busy_seconds`: how long a write is tried again when others keep writing what it rests on."""
+
+    retries_at_once = APPEND
 
     def __init__(
         self,
@@ -181,8 +184,10 @@ class DynamoLedger(BookLedger):
         while not await self._beaten(worker.id, lambda book: _enlist(book, worker)):
             await self.bury([worker.id])
 
-    async def beat(self, worker: str, holding: int, waits: Mapping[str, str] = {}) -> bool:
-        return await self._beaten(worker, lambda book: roster.beat(book, worker, holding, waits))
+    async def beat(
+        self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
+    ) -> bool:
+        return await self._beaten(worker, lambda book: roster.beat(book, worker, holding, waits, usage))
 
     async def _beaten(self, worker: str, do: Callable[[DynamoBook], T]) -> T:
         answer, mark = await self._write(lambda book: (do(book), book.mark(worker)))

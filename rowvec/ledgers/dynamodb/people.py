@@ -9,6 +9,7 @@ from rowvec.api_key import ApiKey, Grants
 from rowvec.ledgers.dynamodb.keys import KEYS, WORKERS, keyed
 from rowvec.ledgers.dynamodb.table import Item
 from rowvec.model import WorkerInfo
+from rowvec.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,16 @@ class Enlisted:
 
 
 def worker_item(enlisted: Enlisted) -> Item:
-    worker = asdict(enlisted.worker) | {"waits": json.dumps(dict(enlisted.worker.waits))}
+    told = {"waits": dict(enlisted.worker.waits), "usage": enlisted.worker.usage.as_dict()}
+    worker = asdict(enlisted.worker) | {name: json.dumps(value) for name, value in told.items()}
     return keyed((WORKERS, worker.pop("id")), rev=enlisted.rev, mark=enlisted.mark, **worker)
 
 
 def enlisted_of(item: Item) -> Enlisted:
     own = {f.name: item[f.name] for f in fields(WorkerInfo) if f.name in item}
     times = {name: float(item[name]) for name in ("pid_started", "beat_at")}
-    known = own | times | {"id": item["sk"], "waits": json.loads(item.get("waits", "{}"))}
+    waits, usage = (json.loads(item.get(name, "{}")) for name in ("waits", "usage"))
+    known = own | times | {"id": item["sk"], "waits": waits, "usage": Usage.of(usage)}
     return Enlisted(WorkerInfo(**known), item["rev"], item["mark"])
 
 

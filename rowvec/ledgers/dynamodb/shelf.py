@@ -1,13 +1,14 @@
-"""What a ledger in DynamoDB keeps beside tasks: namespaces, API keys, and what accounts have used."""
+"""What a ledger in DynamoDB keeps beside tasks: namespaces, API keys, what accounts have used, pauses."""
 
 from __future__ import annotations
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.books.book import Book, Drawn, Filling
 from rowvec.ledgers.dynamodb.draft import ABSENT, Draft
-from rowvec.ledgers.dynamodb.keys import ACCOUNTS, ANY_KEY, KEYS, NAMESPACES, keyed
+from rowvec.ledgers.dynamodb.keys import ACCOUNTS, ANY_KEY, KEYS, NAMESPACES, PAUSES, keyed
 from rowvec.ledgers.dynamodb.people import key_item, key_of
-from rowvec.ledgers.dynamodb.table import Action, Item, Table, put
+from rowvec.ledgers.dynamodb.table import Action, Item, Table, delete, put
+from rowvec.model import ProviderPause
 
 
 class DynamoShelf(Book):
@@ -54,6 +55,19 @@ class DynamoShelf(Book):
         there = self._draft.item((ACCOUNTS, account))
         item = keyed((ACCOUNTS, account), period=drawn.period, used=drawn.used)
         self._draft.also(put(item, ABSENT) if there is None else _again(item, there))
+
+    # Providers
+
+    def pauses(self) -> list[ProviderPause]:
+        items = self._table.query(PAUSES)
+        return [ProviderPause(item["sk"], float(item["since"]), item["reason"]) for item in items]
+
+    def put_pause(self, pause: ProviderPause) -> None:
+        item = keyed((PAUSES, pause.provider), since=pause.since, reason=pause.reason)
+        self._draft.also(put(item, ABSENT))
+
+    def drop_pause(self, provider: str) -> None:
+        self._draft.also(delete((PAUSES, provider)))
 
 
 def _again(item: Item, there: Item) -> Action:

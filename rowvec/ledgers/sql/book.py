@@ -23,18 +23,20 @@ from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry, Shelf
 from rowvec.ledgers.sql.shelf import SqlShelf
 from rowvec.ledgers.sql.tables import (
+    MARK,
     chunk_of,
     chunk_row,
     chunks,
     entry_of,
     entry_row,
+    mark_of,
     plan_row,
     tasks,
     worker_of,
     worker_row,
     workers,
 )
-from rowvec.model import Chunk, ChunkState, Hold, PlannedChunk, Task, TaskState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, Hold, Mark, PlannedChunk, Task, TaskState, WorkerInfo
 
 _FULL_SHELVES = 100
 """How many tasks of which a worker holds its fill may stand before one it may take from."""
@@ -47,8 +49,14 @@ IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
 )
 """Tasks whose chunks are handed out."""
 
-_OPEN, _CLOSED = {"key_share": True}, {"key_share": False}
-"""How a task is held: with `_OPEN` others may still claim its chunks."""
+_OPEN = {"key_share": True}
+"""How a task is held while others may still claim its chunks."""
+
+# Made once: SQLAlchemy takes longer to put a statement together than the database to answer it.
+_TASKS, _CHUNKS, _WORKERS = select(tasks), select(chunks), select(workers).order_by(workers.c.id)
+_ONE_TASK = _TASKS.where(tasks.c.id == bindparam("wanted"))
+_ONE_HELD = {key_share: _ONE_TASK.with_for_update(key_share=key_share) for key_share in (True, False)}
+_CHILDREN = _TASKS.where(tasks.c.parent_id == bindparam("wanted")).order_by(tasks.c.position)
 
 
 class SqlBook(SqlShelf):
@@ -63,8 +71,9 @@ class SqlBook(SqlShelf):
     # Tasks
 
     def find(self, task_id: str, closed: bool = False) -> Entry | None:
-        found = self._entries(tasks.c.id == task_id, held=_CLOSED if closed else _OPEN)
-        return found[0] if found else None
+        query = _ONE_HELD[not closed] if self._writes else _ONE_TASK
+        row = self._connection.execute(query, {"wanted": task_id}).mappings().first()
+        return None if row is None else entry_of(row)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
         entry = Entry(task, 0, fingerprint, key)
@@ -108,7 +117,8 @@ class SqlBook(SqlShelf):
         return self._entries(tasks.c.seen.in_(rules.UNENDED))
 
     def children(self, task_id: str) -> list[Entry]:
-        return self._entries(tasks.c.parent_id == task_id)
+        rows = self._connection.execute(_CHILDREN, {"wanted": task_id}).mappings()
+        return [entry_of(row) for row in rows]
 
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
         return self._entries(
@@ -141,7 +151,7 @@ class SqlBook(SqlShelf):
         limit: int | None = None,
         held: Mapping[str, Any] | None = None,
     ) -> list[Entry]:
-        query = self._held(select(tasks).where(*wanted).order_by(order).limit(limit), held)
+        query = self._held(_TASKS.where(*wanted).order_by(order).limit(limit), held)
         return [entry_of(row) for row in self._connection.execute(query).mappings()]
 
     def _held(self, query: Select[Any], how: Mapping[str, Any] | None) -> Select[Any]:
@@ -159,6 +169,15 @@ class SqlBook(SqlShelf):
         if state is not None:
             wanted.append(chunks.c.state == state.value)
         return self._chunks(*wanted, limit=limit)
+
+    def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
+        """Rows as the driver gives them: ten thousand objects between would cost more than the read."""
+        wanted = (chunks.c.task_id == task_id) & (chunks.c.number > after)
+        query = select(*MARK).where(wanted).order_by(chunks.c.number).limit(limit)
+        return [mark_of(row) for row in self._connection.execute(query)]
+
+    def numbered(self, task_id: str, numbers: Sequence[int]) -> list[Chunk]:
+        return self._chunks(chunks.c.task_id == task_id, chunks.c.number.in_(numbers))
 
     def add_chunks(self, task_id: str, planned: Sequence[PlannedChunk]) -> list[PlannedChunk]:
         if not planned:
@@ -228,7 +247,8 @@ class SqlBook(SqlShelf):
     def reopen_failed(self, task_id: str) -> None:
         anew = {"state": ChunkState.READY.value, "attempts": 0, "crashes": 0, "not_before": 0.0}
         failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
-        self._connection.execute(update(chunks).where(failed).values(anew | {"error": None}))
+        never = dict.fromkeys(("error", "last_worker", "started_at", "ended_at"))
+        self._connection.execute(update(chunks).where(failed).values(anew | never))
 
     def _chunks(
         self,
@@ -236,7 +256,7 @@ class SqlBook(SqlShelf):
         limit: int | None = None,
         held: Mapping[str, Any] | None = None,
     ) -> list[Chunk]:
-        query = select(chunks).where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
+        query = _CHUNKS.where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
         query = self._held(query, held)
         return [chunk_of(row) for row in self._connection.execute(query).mappings()]
 
@@ -251,7 +271,7 @@ class SqlBook(SqlShelf):
         return None if row is None else worker_of(row)
 
     def workers(self) -> list[WorkerInfo]:
-        rows = self._connection.execute(select(workers).order_by(workers.c.id)).mappings()
+        rows = self._connection.execute(_WORKERS).mappings()
         return [worker_of(row) for row in rows]
 
     def drop_worker(self, worker: str) -> None:

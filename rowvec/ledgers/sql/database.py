@@ -20,6 +20,9 @@ class Database(ABC):
     readers: int
     """How many may read beside them."""
 
+    clock_is_here: bool = False
+    """`now` never waits."""
+
     @abstractmethod
     def prepare(self) -> None:
         """Make what is missing and bring up to date what is older; safe under races.

@@ -1,15 +1,25 @@
-"""What a SQL ledger keeps beside tasks: namespaces, API keys, and what accounts have used."""
+"""What a SQL ledger keeps beside tasks: namespaces, API keys, what accounts have used, paused providers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.books.book import Book, Drawn, Filling
-from rowvec.ledgers.sql.tables import accounts, api_keys, key_of, key_row, namespaces
+from rowvec.ledgers.sql.tables import (
+    accounts,
+    api_keys,
+    key_of,
+    key_row,
+    namespaces,
+    pause_of,
+    provider_pauses,
+)
+from rowvec.model import ProviderPause
 
 
 class SqlShelf(Book):
@@ -45,6 +55,16 @@ class SqlShelf(Book):
 
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._replace(accounts, {"id": account, "period": drawn.period, "used": drawn.used})
+
+    def pauses(self) -> list[ProviderPause]:
+        query = select(provider_pauses).order_by(provider_pauses.c.provider)
+        return [pause_of(row) for row in self._connection.execute(query).mappings()]
+
+    def put_pause(self, pause: ProviderPause) -> None:
+        self._connection.execute(insert(provider_pauses).values(asdict(pause)))
+
+    def drop_pause(self, provider: str) -> None:
+        self._connection.execute(delete(provider_pauses).where(provider_pauses.c.provider == provider))
 
     def _replace(self, table: Table, row: Mapping[str, Any]) -> None:
         """Update the row of that id, or insert it: portable, and no race within a write."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -31,12 +32,15 @@ from rowvec.model import (
     ChunkState,
     Counts,
     Hold,
+    Mark,
     PlannedChunk,
+    ProviderPause,
     Task,
     TaskState,
     WorkerInfo,
 )
 from rowvec.spec import TaskSpec
+from rowvec.usage import Usage
 
 metadata = MetaData()
 
@@ -114,6 +118,8 @@ chunks = Table(
     *(_number(name) for name in _COUNTS),
     Column("manifest", Text),
     Column("rejected_file", Text),
+    Column("last_worker", Text),
+    *(_time(name) for name in ("started_at", "ended_at")),
     Index("chunks_by_state", "task_id", "state", "number"),
     _held_index("chunks_by_worker"),
 )
@@ -129,6 +135,7 @@ workers = Table(
     _number("holding"),
     _time("beat_at", nullable=False),
     Column("waits", JSON, nullable=False, server_default="{}"),
+    Column("usage", JSON, nullable=False, server_default="{}"),
 )
 
 namespaces = Table(
@@ -157,6 +164,14 @@ accounts = Table(
     Column("id", Text, primary_key=True),
     Column("period", _BIG, nullable=False),
     Column("used", _BIG, nullable=False),
+)
+
+provider_pauses = Table(
+    "provider_pauses",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    _time("since", nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 shape = Table("ledger_shape", metadata, Column("version_num", String(32), primary_key=True))
@@ -213,6 +228,9 @@ def chunk_row(chunk: Chunk) -> dict[str, Any]:
         "error": chunk.error,
         "manifest": chunk.files.manifest,
         "rejected_file": chunk.files.rejected,
+        "last_worker": chunk.last_worker,
+        "started_at": chunk.started_at,
+        "ended_at": chunk.ended_at,
         **chunk.counts.as_dict(),
     }
 
@@ -235,7 +253,27 @@ def chunk_of(row: RowMapping) -> Chunk:
         error=row["error"],
         counts=_counts_of(row),
         files=ChunkFiles(row["manifest"], row["rejected_file"]),
+        last_worker=row["last_worker"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
     )
+
+
+MARK = tuple(
+    chunks.c[name]
+    for name in (
+        *("number", "state", "attempts", "crashes"),
+        *("rejected", "not_before", "started_at", "ended_at"),
+    )
+)
+"""All that a mark needs of a chunk."""
+
+_STATES = {state.value: state for state in ChunkState}
+
+
+def mark_of(row: Sequence[Any]) -> Mark:
+    number, state, attempts, crashes, *rest = row
+    return Mark(number, _STATES[state], attempts + crashes, *rest)
 
 
 def _counts_of(row: RowMapping) -> Counts:
@@ -244,11 +282,16 @@ def _counts_of(row: RowMapping) -> Counts:
 
 def worker_row(worker: WorkerInfo) -> dict[str, Any]:
     """Only the living have a row."""
-    return {column.name: getattr(worker, column.name) for column in workers.columns}
+    row = {column.name: getattr(worker, column.name) for column in workers.columns}
+    return row | {"usage": worker.usage.as_dict()}
 
 
 def worker_of(row: RowMapping) -> WorkerInfo:
-    return WorkerInfo(**row)
+    return WorkerInfo(**dict(row) | {"usage": Usage.of(row["usage"])})
+
+
+def pause_of(row: RowMapping) -> ProviderPause:
+    return ProviderPause(**row)
 
 
 def key_row(key: ApiKey) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
@@ -77,6 +77,12 @@ class LanceDBStore(VectorStore):
     async def all_stamps(self, namespace: str) -> list[Stamp]:
         table = await self._table(namespace)
         return [] if table is None else await table.all_stamps()
+
+    async def of_task(self, namespace: str, task_id: str) -> AsyncIterator[Sequence[Stamp]]:
+        table = await self._table(namespace)
+        if table is not None:
+            async for stamps in table.of_task(task_id):
+                yield stamps
 
     async def delete(self, namespace: str, ids: Sequence[str]) -> None:
         table = await self._table(namespace)

@@ -64,6 +64,10 @@ class LanceTable:
     async def all_stamps(self) -> list[Stamp]:
         return await self._scan()
 
+    async def of_task(self, task_id: str) -> AsyncIterator[Sequence[Stamp]]:
+        async for rows in self._batches(columns.among("task_id", [task_id])):
+            yield await asyncio.to_thread(columns.to_stamps, rows)
+
     async def delete(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _MOST_IDS_IN_A_FILTER):
             await self._delete(columns.among("id", ids[start : start + _MOST_IDS_IN_A_FILTER]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -48,11 +49,11 @@ class Schema:
     vectors: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
 
-    def stored(self, name: str, value: Any) -> str:
-        """The name under which a column is stored."""
+    def stored(self, name: str, is_text: bool) -> str:
+        """The name under which a column's value is stored."""
         if not name or name.startswith(_UNUSABLE) or name in self.vectors:
             return RENAMED + name
-        return RENAMED + name if name in self.texts and not isinstance(value, str) else name
+        return RENAMED + name if name in self.texts and not is_text else name
 
 
 def given(name: str) -> str | None:
@@ -65,27 +66,23 @@ def given(name: str) -> str | None:
 def of_batch(batch: VectorBatch, schema: Schema) -> Iterator[Fields]:
     """The fields of each vector, fitted to MOST_BYTES. Raises InputRefused, naming the vector."""
     columns = zip(batch.ids, batch.row_ids, batch.row_numbers, batch.texts, batch.metadata, strict=True)
+    stored = cache(schema.stored)
     for id_, row_id, number, text, metadata in columns:
+        fields: Fields = {TASK: batch.task_id, ROW: float(number), TEXT: text}
+        if row_id != id_:
+            fields[OWNER] = row_id
         try:
-            yield _fitted(_fields(batch.task_id, id_, row_id, number, text, metadata, schema))
+            for name, value in metadata.items():
+                is_text = type(value) is str
+                fields[stored(name, is_text)] = value if is_text else _value(name, value)
+            yield _fitted(fields)
         except (ValueError, UnicodeEncodeError) as error:
             raise InputRefused(f"The metadata of '{shown(id_)}' cannot be stored: {error}.") from error
 
 
-def _fields(
-    task_id: str, id_: str, row_id: str, number: int, text: str, metadata: Mapping[str, Any], schema: Schema
-) -> Fields:
-    fields: Fields = {TASK: task_id, ROW: float(number), TEXT: text}
-    if row_id != id_:
-        fields[OWNER] = row_id
-    for name, value in metadata.items():
-        fields[schema.stored(name, value)] = _value(name, value)
-    return fields
-
-
 def _value(name: str, value: Any) -> Value:
     kind = type(value)
-    if kind is str or kind is bool:
+    if kind is bool:
         return value  # type: ignore[no-any-return]
     if kind is int or kind is float:
         number = float(value)
@@ -101,7 +98,7 @@ def _value(name: str, value: Any) -> Value:
 
 def _fitted(fields: Fields) -> Fields:
     """The same fields, with the text cut where that is needed. Raises ValueError when it is not enough."""
-    if sum(map(_size, fields, fields.values())) <= _SURELY_FITS:
+    if _size(fields) <= _SURELY_FITS:
         return fields
     if len(_JSON.encode(fields)) <= MOST_BYTES:
         return fields
@@ -124,17 +121,15 @@ def _cut(text: str, room: int) -> str:
     return text
 
 
-def _size(name: str, value: Value) -> int:
+def _size(fields: Fields) -> int:
     """Bytes of UTF-8, at most. Raises UnicodeEncodeError for half a character."""
-    if type(value) is str:
-        return _utf8(name) + _utf8(value) + 8
-    if type(value) is list:
-        return _utf8(name) + sum(map(_utf8, value)) + 8 * len(value) + 8
-    return _utf8(name) + 32
-
-
-def _utf8(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    size = 32 * len(fields) + len("".join(fields).encode())
+    for value in fields.values():
+        if type(value) is str:
+            size += len(value) if value.isascii() else len(value.encode())
+        elif type(value) is list:
+            size += sum(len(item.encode()) + 8 for item in value)
+    return size
 
 
 def stamp_of(id_: str, fields: Mapping[str, Any]) -> Stamp:

@@ -55,6 +55,7 @@ class PineconeStore(VectorStore):
     max_batch_bytes = MOST_REQUEST_BYTES
     max_metadata_bytes = MOST_METADATA
     in_flight = 16
+    counts_exactly = False
 
     def __init__(self, access: Access) -> None:
         self._connection = Connection(access)
@@ -120,6 +121,21 @@ class PineconeStore(VectorStore):
 
     async def all_stamps(self, namespace: str) -> list[Stamp]:
         return [stamp async for stamp in self._walk(namespace)]
+
+    async def of_task(self, namespace: str, task_id: str) -> AsyncIterator[Sequence[Stamp]]:
+        """By a filter where the index has them, else by a walk through the namespace."""
+        index, _ = await self._connection.open()
+        if index.filters:
+            async for page in self._matching(namespace, {TASK: {"$eq": task_id}}):
+                yield [stamp_of(one.id, one.fields) for one in page.kept]
+            return
+        found: list[Stamp] = []
+        async for stamp in self._walk(namespace):
+            found.append(stamp)
+            if len(found) == MOST_RECORDS:
+                yield [stamp for stamp in found if stamp.task_id == task_id]
+                found = []
+        yield [stamp for stamp in found if stamp.task_id == task_id]
 
     async def delete(self, namespace: str, ids: Sequence[str]) -> None:
         require_namespace(namespace)
@@ -245,6 +261,9 @@ def _require_fit(batch: VectorBatch) -> None:
     for id_ in batch.ids:
         if not _is_id(id_):
             raise InputRefused(f"'{shown(id_)}' is no id for Pinecone: 1 to {_LONGEST_ID} ASCII characters.")
+    squares = np.einsum("ij,ij->i", batch.vectors, batch.vectors)
+    if (np.isfinite(squares) & (squares >= batch.vectors.shape[1] * _LEAST_MAGNITUDE**2)).all():
+        return
     peaks = np.maximum(batch.vectors.max(axis=1), -batch.vectors.min(axis=1))
     good = np.isfinite(peaks) & (peaks >= _LEAST_MAGNITUDE)
     if not good.all():

@@ -17,7 +17,7 @@ from rowvec.vectors import Floats
 from rowvec.vectorstores.pinecone.fields import Fields, Value
 
 _VARINTS = [bytes((n,)) for n in range(128)] + [bytes((n & 127 | 128, n >> 7)) for n in range(128, 1 << 14)]
-_DOUBLE = struct.Struct("<d")
+_PACK_DOUBLE = struct.Struct("<d").pack
 _TRUE, _FALSE = b"\x02\x20\x01", b"\x02\x20\x00"
 
 
@@ -75,18 +75,39 @@ def upsert(namespace: str, ids: Sequence[str], vectors: Floats, fields: Iterable
 
 def structure(fields: Fields) -> bytes:
     """A google.protobuf.Struct."""
-    entries: list[bytes] = []
+    pieces: list[bytes] = []
+    add = pieces.append
     for name, value in fields.items():
-        head = _key(name)
-        body = _value(value)
-        entries += (b"\x0a", varint(len(head) + len(body)), head, body)
-    return b"".join(entries)
+        kind = type(value)
+        if kind is str:
+            raw = value.encode()  # type: ignore[union-attr]
+            add(_before_text(name, len(raw)))
+            add(raw)
+        elif kind is float:
+            add(_before_number(name))
+            add(_PACK_DOUBLE(value))
+        else:
+            add(_entry(name, _value(value)))
+    return b"".join(pieces)
+
+
+@lru_cache(16_384)
+def _before_text(name: str, size: int) -> bytes:
+    """An entry of a Struct up to the bytes of its string, so many: they repeat from row to row."""
+    head = b"\x1a" + varint(size)
+    return _entry(name, varint(len(head) + size) + head, size)
 
 
 @lru_cache(4096)
-def _key(name: str) -> bytes:
-    """The beginning of an entry of a Struct: its key, and the tag of its value."""
-    return delimited(1, name.encode()) + b"\x12"
+def _before_number(name: str) -> bytes:
+    """The same up to the 8 bytes of its number."""
+    return _entry(name, b"\x09\x11", 8)
+
+
+def _entry(name: str, value: bytes, more: int = 0) -> bytes:
+    """An entry of a Struct: its key, and its value behind its own length, of which so many bytes follow."""
+    key = delimited(1, name.encode()) + b"\x12"
+    return b"\x0a" + varint(len(key) + len(value) + more) + key + value
 
 
 def _value(value: Value | list[Any] | dict[str, Any]) -> bytes:
@@ -97,7 +118,7 @@ def _value(value: Value | list[Any] | dict[str, Any]) -> bytes:
         size = varint(len(raw))
         return b"".join((varint(1 + len(size) + len(raw)), b"\x1a", size, raw))
     if kind is float or kind is int:
-        return b"\x09\x11" + _DOUBLE.pack(value)
+        return b"\x09\x11" + _PACK_DOUBLE(value)
     if kind is bool:
         return _TRUE if value else _FALSE
     if kind is dict:

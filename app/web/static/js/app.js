@@ -1,0 +1,5 @@
+// What every page does.
+import "./confirm.js";
+import "./copy.js";
+import "./live.js";
+import "./notices.js";

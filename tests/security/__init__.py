@@ -1,0 +1,1 @@
+"""Each control of the threat model, taken out: `python -m tests.security`."""
