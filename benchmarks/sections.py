@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import budget, clients, embedded, large_file, listing, overhead, planning, through
+from benchmarks import budget, clients, dashboards, embedded, large_file, listing, overhead, planning, through
 from benchmarks.peers import killed, limited, speed
 from benchmarks.section import AnySection
 
@@ -11,6 +11,7 @@ SECTIONS: tuple[AnySection, ...] = (
     overhead.SECTION,
     embedded.SECTION,
     listing.SECTION,
+    dashboards.SECTION,
     clients.SECTION,
     large_file.SECTION,
     budget.SECTION,

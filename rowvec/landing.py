@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rowvec.describe import Described, Entry, doubled_reason
 from rowvec.embedding import Embedded, embed
 from rowvec.errors import PauseNeeded
-from rowvec.lease import Lease, SharedCheck
+from rowvec.lease import Lease
 from rowvec.machine import Machine
 from rowvec.reader import ChunkRows
 from rowvec.rejection import Rejection
@@ -85,10 +85,9 @@ async def embed_and_store(
 ) -> tuple[Embedded, Stored]:
     """Vectors of the entries, durably in the store."""
     check_embedder(machine, spec)
-    shared = SharedCheck(lease)
-    await shared.check()
+    await lease.check()
     embedded = await embed(machine.embedder, machine.governor, entries, lease, machine.kept, machine.files)
-    return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, shared)
+    return embedded, await store(machine.store, spec.namespace, task_id, entries, embedded, lease)
 
 
 def check_embedder(machine: Machine, spec: TaskSpec) -> None:

@@ -50,8 +50,6 @@ class Lease:
     waits: Waits = field(default_factory=Waits)
     gates: Gates = field(default_factory=Gates)
     more: Callable[[], None] = lambda: None
-    claimed_at: float = -math.inf
-    """On the worker's clock, before the ledger was asked for work and gave this."""
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.
@@ -68,16 +66,12 @@ class Lease:
 
 @dataclass(slots=True)
 class SharedCheck:
-    """A lease's check before each of several calls that follow each other: the ledger is asked when its last
-    answer, the claim itself at first, is BELIEVED_SECONDS ago; the worker's own heart is looked at each time.
-    """
+    """A lease's check before each of several calls that follow each other: the ledger is asked by the first
+    of them, and again when that is BELIEVED_SECONDS ago; the worker's own heart is looked at each time."""
 
     lease: Lease
-    _believed_until: float = field(init=False)
+    _believed_until: float = -math.inf
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def __post_init__(self) -> None:
-        self._believed_until = self.lease.claimed_at + BELIEVED_SECONDS
 
     async def check(self) -> float:
         """As the lease's own."""

@@ -41,12 +41,12 @@ async def store(
     task_id: str,
     entries: Sequence[Entry],
     embedded: Embedded,
-    shared: SharedCheck,
+    lease: Lease,
 ) -> Stored:
     """Upsert every entry that was embedded. Raises RetryLater, PauseNeeded, StoreMismatch, LeaseLost."""
     batch, owners = _batch(task_id, entries, embedded)
     out = Stored()
-    job = _Job(vectors, namespace, task_id, shared.lease, shared, owners, out)
+    job = _Job(vectors, namespace, task_id, lease, SharedCheck(lease), owners, out)
     try:
         async with asyncio.TaskGroup() as group:
             for low, high in _requests(vectors, batch, owners):

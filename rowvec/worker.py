@@ -14,25 +14,19 @@ import psutil
 import structlog
 
 from rowvec.errors import LeaseLost, PauseNeeded, ProviderPaused, RetryLater, TaskFailed, WrongState
+from rowvec.handover import hand_all_over, hand_over
 from rowvec.lease import Heartbeat, Lease
-from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
-from rowvec.paid import put_down
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
 from rowvec.settle import run_settle
-from rowvec.spool import FOR_GOOD
 from rowvec.sweeper import sweep, this_host
 from rowvec.waits import Waits
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-LAST_SECONDS = 8.0
-"""That a stopping worker has, after its grace, to wait for what is on its way and to put down what is paid
-for."""
 
 PAUSED_SECONDS = 2.0
 """So long, at least, a piece of work rests that met a provider paused by hand."""
@@ -112,10 +106,9 @@ class Worker:
         free = self._slots - len(self._running)
         if free <= 0:
             return
-        asked_at = asyncio.get_running_loop().time()
         claims = await self._weather(self._claim(free), [])
         for claim in claims:
-            piece = asyncio.create_task(self._do(claim, asked_at))
+            piece = asyncio.create_task(self._do(claim))
             self._running[piece] = claim
             piece.add_done_callback(self._ended)
         await self._tell_others(claims)
@@ -158,29 +151,13 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._put_all_down()
-
-    async def _put_all_down(self) -> None:
-        """Where whoever goes on with the chunks of this worker finds it."""
-        claims = self._machine.kept.claims()
-        try:
-            async with asyncio.timeout(LAST_SECONDS):
-                await asyncio.gather(*(self._put_down(claim) for claim in claims))
-        except TimeoutError:
-            log.warning("what was paid for could not be put down in time", worker=self.id)
-
-    async def _put_down(self, claim: Claim) -> None:
-        machine = self._machine
-        await put_down(machine.files, machine.kept, claim)
-        task = await self._weather(machine.ledger.task(claim.task.id), None)
-        if task and task.state in FOR_GOOD:  # it ended meanwhile, by another worker or by a caller
-            await self._weather(drop_leftovers(machine, task), None)
+        await hand_all_over(self._machine)
 
     # One piece of work
 
-    async def _do(self, claim: Claim, asked_at: float) -> None:
+    async def _do(self, claim: Claim) -> None:
         machine, heart, more = self._machine, self._heartbeat, self._woken.set
-        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, asked_at)
+        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more)
         try:
             await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
@@ -204,12 +181,12 @@ class Worker:
 
     async def _tell(self, claim: Claim, error: Exception) -> None:
         if isinstance(error, ProviderPaused):
-            await put_down(self._machine.files, self._machine.kept, claim)
+            await hand_over(self._machine, claim)
             await self._hand_back(claim, None, await self._machine.ledger.now() + PAUSED_SECONDS)
         elif isinstance(error, PauseNeeded):
             with suppress(WrongState):
                 await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
-            await self._put_down(claim)
+            await hand_over(self._machine, claim)
             await self._hand_back(claim, None, 0.0)
         elif isinstance(error, LeaseLost):
             # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.

@@ -137,14 +137,23 @@ def asked(api: httpx2.Client) -> Iterator[httpx2.Response]:
     yield api.get(f"/api/v1/{key}")
 
 
+def sent_to_the_parrot(service: Service, status: int, namespace: str) -> str:
+    """The id of a task whose provider answers with this status, and every key it was given."""
+    Parrot.status = status
+    return service.submit(data_source="upload", file_id=service.upload(TABLE), namespace=namespace)
+
+
+def stopped(service: Service, task: str) -> None:
+    service.until(task, lambda one: bool(one["error"] or one["hold_reason"] or one["outcome"]), 60)
+
+
 @pytest.mark.parametrize("status", [401, 403, 400, 500])
 def test_no_canary_gets_out(service: Service, status: int) -> None:
     """Not in an answer, a line of the log, a row of the ledger or a file of the store."""
-    Parrot.status = status
-    task = service.submit(data_source="upload", file_id=service.upload(TABLE), namespace=f"s{status}")
+    task = sent_to_the_parrot(service, status, f"s{status}")
     answers = list(asked(service.http))
     if status != 500:  # with 500 the task may wait for better weather with its rows in hand
-        service.until(task, lambda one: bool(one["error"] or one["hold_reason"] or one["outcome"]), 60)
+        stopped(service, task)
     answers += [service.http.get(f"/api/v1/status/{task}"), service.http.get(f"/api/v1/tasks/{task}/chunks")]
     answers.append(service.http.get(f"/api/v1/tasks/{task}/rejected"))
     shown = {
@@ -156,6 +165,7 @@ def test_no_canary_gets_out(service: Service, status: int) -> None:
 
 def test_a_provider_that_repeats_a_key_is_heard(service: Service) -> None:
     """What the parrot says does come this far, without the key: the test above looks at the right places."""
+    stopped(service, sent_to_the_parrot(service, 401, "heard"))
     everything = b"".join(data for _, data in kept(service))
     assert redaction.INSTEAD.encode() in everything
 

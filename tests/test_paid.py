@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from rowvec import steer, worker
+from rowvec import handover, steer
 from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.embedding import Job
 from rowvec.errors import QuotaExhausted, Unavailable
@@ -171,7 +171,7 @@ async def test_a_file_store_that_is_stuck_does_not_keep_a_worker_from_stopping(
     shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It leaves the ledger all the same, and the work goes on."""
-    monkeypatch.setattr(worker, "LAST_SECONDS", 0.0)
+    monkeypatch.setattr(handover, "LAST_SECONDS", 0.0)
     shop.machine = replace(shop.machine, files=StuckStore(tmp_path / "files"))
     task_id, _ = await stopped(shop)
     assert not [one for one in await shop.ledger.workers() if one.alive]

@@ -76,8 +76,13 @@ def iso(when: datetime | None) -> str:
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if when else ""
 
 
+def many(count: int, word: str) -> str:
+    """One of them, or several: `word` takes an s."""
+    return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"
+
+
 def rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{number(count)} rows"
+    return many(count, "row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ CHUNK_STATES = {
     "waiting": State("Waits to be tried again", "clock", "warn"),
     "claimed": State("At work", "play", "busy"),
     "done": State("Done", "check", "good"),
-    "partly": State("Done, some rows rejected", "partly", "warn"),
+    "partly": State("Done, rows rejected", "partly", "warn"),
     "failed": State("Failed", "cross", "bad"),
 }
 
@@ -203,6 +208,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "iso": iso,
     "rows": rows,
+    "many": many,
     "state": state,
     "chunk_state": chunk_state,
     "took": took,

@@ -101,7 +101,7 @@ def test_a_lost_broker_ends_no_process_and_brings_no_warning(
     """Redis is killed and comes back empty while both work on the message that called them."""
     pool = {process.pid for process in psutil.Process(celery.pid).children()}
     log = service.folder / "celery.log"
-    task_id = service.submit(data_source="s3_csv", s3_key="rows.csv", id_column="id", batch_size=1)
+    task_id = service.submit(data_source="s3_csv", s3_key="rows.csv", id_column="id", batch_size=4)
     service.until(task_id, lambda status: status["progress"]["chunks_completed"] > 0, PATIENCE)
     broker.lose()
     until(lambda: b"Connection to broker lost" in log.read_bytes(), "Celery does not see it")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import psycopg
 import pytest
 
 from rowvec.errors import LeaseLost, NotConfigured, Unavailable
+from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import ChunkFiles, Claim, Counts, Flag, TaskState
 from tests.contracts.ledger_kit import READ, number_of, plan, plan_claim, planned_task, spec, totals, worker
@@ -253,6 +255,29 @@ async def test_event_loop_goes_on(ledger: SqlLedger, url: str) -> None:
         assert await ledger.beat("w", 0)
         assert not waiting.done()
     await waiting
+
+
+async def test_who_stops_in_a_transaction_keeps_nobody_from_taking_over(ledger: SqlLedger, url: str) -> None:
+    """A process that is stopped, or a host that is lost, with the burials in its hands: they are taken from
+    it before a short lease has run out, and it hears of it."""
+    stopped = SqlLedger(url)
+    held, goes_on = threading.Event(), threading.Event()
+
+    def stop(book: Book) -> None:
+        book.alone("burials")
+        held.set()
+        goes_on.wait()
+
+    stopping = asyncio.create_task(stopped._write(stop))
+    await asyncio.to_thread(held.wait)
+    try:
+        async with asyncio.timeout(20):
+            assert await ledger.sweep(60.0) == 0
+    finally:
+        goes_on.set()
+    with pytest.raises(Unavailable):
+        await stopping
+    await stopped.close()
 
 
 async def test_patience_ends(ledger: SqlLedger, url: str) -> None:

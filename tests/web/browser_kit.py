@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
+
+from tests.acceptance.production import until
+from tests.web.hostile import INTRUDERS, LOOSE
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -17,8 +20,15 @@ ARGUMENTS = (
 THEMES = ("light", "dark")
 WIDTHS = (360, 1280, 2560)
 PATIENCE_MS = 60_000
-REFUSALS = ("Failed to load resource", "Response Status Error Code 422")
-"""How the browser and htmx tell in the console of an answer that refuses something."""
+REFUSALS = (
+    "Failed to load resource",
+    "Response Status Error Code 422",
+    "htmx:sendAbort",
+    "htmx:afterRequest",
+)
+"""How the browser and htmx tell in the console of an answer that refuses something, and of a question that
+was given up because its page was left."""
+POLICY = "content-security-policy"
 _TELL = """addEventListener("securitypolicyviolation", (event) =>
   window.tellViolation(`${event.violatedDirective}: ${event.blockedURI} in ${event.documentURI}`))"""
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -30,6 +40,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         raise RuntimeError("There is no Chromium on this machine. Install it: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:
@@ -53,7 +64,12 @@ class Person:
         self.page.wait_for_url(f"{self.url}/")
 
     def look_over(self) -> None:
-        """This page is for everybody, in both themes and at every width; else AssertionError says why."""
+        """This page is for everybody, in both themes and at every width, and what tables hold is text in it;
+        else AssertionError says why."""
+        self.page.wait_for_load_state()
+        for search in (INTRUDERS, LOOSE):
+            strange = self.page.evaluate(search)
+            assert not strange, f"{self.page.url}: {strange}"
         shown = self.page.viewport_size
         for theme in THEMES:
             self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
@@ -61,16 +77,24 @@ class Person:
             assert not found.violations_count, f"{self.page.url}, {theme}:\n{found.generate_report()}"
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
-            too_wide = self.page.evaluate(_TOO_WIDE)
-            assert too_wide <= 0, f"{self.page.url} is {too_wide} px too wide for {width}"
+            self._expect_fits(width)
         self.page.emulate_media(color_scheme=None, reduced_motion=None)
         if shown:
             self.page.set_viewport_size(shown)
+
+    def _expect_fits(self, width: int) -> None:
+        """Once it has settled: what is drawn follows the page's width."""
+        wide = f"{self.page.url} is too wide for {width} px"
+        until(lambda: self.page.evaluate(_TOO_WIDE) <= 0, wide, PATIENCE_MS / 1000)
 
     def _heard(self, message: ConsoleMessage) -> None:
         """A refused request is told by the page itself; all else in the console is a fault."""
         if message.type == "error" and not message.text.startswith(REFUSALS):
             self.complaints.append(f"console: {message.text}")
+
+    def _answered(self, answer: Response) -> None:
+        if "html" in answer.headers.get("content-type", "") and POLICY not in answer.headers:
+            self.complaints.append(f"no policy: {answer.url}")
 
 
 @contextmanager
@@ -82,6 +106,7 @@ def person(browser: Browser, url: str) -> Iterator[Person]:
     made.page.expose_function("tellViolation", lambda told: made.complaints.append(told))
     made.page.add_init_script(_TELL)
     made.page.on("console", made._heard)
+    made.page.on("response", made._answered)
     made.page.on("pageerror", lambda error: made.complaints.append(f"script: {error}"))
     try:
         yield made

@@ -18,7 +18,8 @@ from tests.acceptance.production import freeze, until
 from tests.acceptance.service import Service
 from tests.http_service import KEPT, ROOT, free_port
 from tests.web.browser_kit import chromium, person
-from tests.web.journey import A_CHUNK, CELLS, HOSTILE, ROWS, Journey, hostile_table
+from tests.web.hostile import CELLS, HOSTILE, hostile_table
+from tests.web.journey import A_CHUNK, ROWS, Journey
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     rejected rows downloaded and sent in again; a search over what landed; signing out."""
     page = journey.person.page
     journey.person.look_over()
-    journey.upload(tmp_path, hostile_table())
+    journey.upload(tmp_path, hostile_table(ROWS))
     journey.choose(id_column="id", text_template="{title}!", batch_size=str(A_CHUNK), namespace="odd")
     journey.see(f"{HOSTILE} 0!", "Rows", f"{ROWS:,}", "Free")
     with journey.held():
@@ -68,6 +69,9 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     journey.expect_state("Failed")
     journey.see("Needs you", "is gone or is not the one that was submitted")
     journey.person.look_over()
+    page.goto(f"{journey.person.url}/tasks/{task_id}/errors")
+    journey.person.look_over()
+    page.goto(f"{journey.person.url}/tasks/{task_id}")
     (tmp_path / "away").rename(uploaded)
     journey.watch_the_grid_fill(task_id)
 
@@ -79,7 +83,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     journey.person.look_over()
     assert journey.download("All as CSV").count("empty-id") == 2
     assert "'=cmd" in journey.download("Table to repair")
-    journey.press("Send in again")
+    journey.press("Send rejected rows in again")
     journey.press("Send them in", within="#confirm")
     page.wait_for_url(lambda address: task_id not in address)
     journey.expect_state("Completed")
@@ -87,6 +91,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     page.goto(f"{journey.person.url}/tasks/{task_id}")
     journey.follow("Search it")
     expect(page.get_by_label("Namespace")).to_have_value("odd")
+    page.wait_for_load_state()
     page.get_by_label("What are you looking for?").fill("script alert")
     journey.see("nearest to", CELLS[0])
     journey.person.look_over()
@@ -122,7 +127,7 @@ def test_the_first_searched_row_by_mouse_alone(browser: Browser, tmp_path: Path)
         expect(page.get_by_text("Desk lamp: A small lamp")).to_be_visible()
         page.get_by_role("button", name="Start").click()
         page.get_by_role("link", name="Search it").click()
-        page.get_by_label("What are you looking for?").fill("something to light a desk")
+        page.get_by_role("link", name="a lamp for a small desk").click()
         expect(page.locator("ol.found > li").first).to_contain_text("lamp")
 
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+from fastapi.routing import iter_route_contexts
 from playwright.sync_api import Browser, expect
 
-from tests.http_service import Running, serve, uvicorn
+from app.web.routes import router
+from tests.http_service import Running, follow, serve, uvicorn
+from tests.tenant_kit import sent
 from tests.web.browser_kit import Person, chromium, person
+from tests.web.hostile import CELLS, HOSTILE, NAME, hostile_table
 
 KEY = "Zq3kT9vB2mXw7RfLh5NcYd8PsJ4gUa6E"
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}"
-TURNED = "\u202eexe.gpj\u2067 hidden"
-CELLS = (HOSTILE, '=HYPERLINK("http://evil.example")', TURNED, "</textarea></p><svg/onload=alert(3)>")
-NAME = "odd '\"><b>name.csv"
+
+OTHERS = {
+    "/sign-in", "/tasks/{task_id}/rejected", "/tasks/{task_id}/chunks/cells", "/tasks/{task_id}/chunks/table",
+}  # fmt: skip
+"""What is seen before signing in, downloaded, or a part of a page."""
 
 
-def hostile_table() -> bytes:
-    """Each cell is somebody's attempt; one row is rejected, one column has such a name, too."""
-    rows = [f'{number},"{cell.replace(chr(34), chr(34) * 2)}",x' for number, cell in enumerate(CELLS)]
-    return "\n".join(['id,title,"<i onclick=alert(4)>more</i>"', *rows, f',"{TURNED}",y']).encode()
+def addresses() -> set[str]:
+    """Whatever the dashboard answers a GET at, but for streams and files."""
+    found = {one.path for one in iter_route_contexts(router.routes) if "GET" in (one.methods or ())}
+    return {path for path in found if path and not path.startswith(("/live/", "/static/"))}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     tables = tmp_path_factory.mktemp("tables")
-    (tables / NAME).write_bytes(hostile_table())
+    (tables / NAME).write_bytes(hostile_table(6))
     settings = {"API_KEYS": KEY, "LOCAL_FILES_DIR": str(tables), "METABASE_URL": "http://127.0.0.1:9"}
     with serve(uvicorn(), tmp_path_factory.mktemp("service"), **settings) as running:
         yield running
@@ -68,7 +74,7 @@ def test_a_hostile_table_is_only_text(visitor: Person) -> None:
     page.get_by_role("link", name=NAME).click()
     for cell in CELLS:
         expect(page.locator("ol.previewed")).to_contain_text(cell)
-    expect(page.locator("#estimate")).to_contain_text("5")
+    expect(page.locator("#estimate")).to_contain_text("6")
     expect(page.get_by_text("Rejected", exact=True)).to_be_visible()
     page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
     page.get_by_label("These columns").first.check()
@@ -79,8 +85,35 @@ def test_a_hostile_table_is_only_text(visitor: Person) -> None:
     expect(page.get_by_label("Template", exact=True)).to_have_attribute("aria-invalid", "true")
     visitor.look_over()
     page.get_by_label("Template", exact=True).fill("{title}!")
-    expect(page.locator("ol.previewed")).to_contain_text(f"{HOSTILE}!")
+    expect(page.locator("ol.previewed")).to_contain_text(f"{HOSTILE} 0!")
     expect(page.get_by_label("Template", exact=True)).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_every_page_is_for_everybody(visitor: Person, service: Running) -> None:
+    """With a task of a hostile table on it; a page that is made later is missed here."""
+    with service.client(KEY) as api:
+        task_id = sent(
+            api, data_source="s3_csv", s3_key=NAME, id_column="id", namespace="odd", batch_size=1,
+            text_columns=["title"],
+        )  # fmt: skip
+        assert follow(api, task_id)[-1] == "end"
+    pages = {
+        "/": "/",
+        "/tasks": "/tasks?status=completed",
+        "/tasks/{task_id}": f"/tasks/{task_id}",
+        "/tasks/{task_id}/chunks": f"/tasks/{task_id}/chunks",
+        "/tasks/{task_id}/chunks/{number}": f"/tasks/{task_id}/chunks/2",
+        "/tasks/{task_id}/errors": f"/tasks/{task_id}/errors",
+        "/limits": "/limits",
+        "/new": f"/new?repairs={task_id}",
+        "/new/table": "/new/table?" + urlencode({"data_source": "s3_csv", "s3_key": NAME}),
+        "/search": "/search?namespace=odd&q=script",
+        "/keys": "/keys",
+    }
+    assert set(pages) == addresses() - OTHERS
+    for path in pages.values():
+        visitor.page.goto(f"{visitor.url}{path}")
+        visitor.look_over()
 
 
 def test_keys_are_made_and_taken_back(visitor: Person) -> None:

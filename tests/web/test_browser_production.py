@@ -14,7 +14,8 @@ from tests.acceptance.production import INDEXES, OPENAI_KEY, Production, freeze,
 from tests.servers import postgres, redis, standin
 from tests.servers.moto import Moto
 from tests.web.browser_kit import chromium, person
-from tests.web.journey import A_CHUNK, CELLS, MARKER, Journey, hostile_table
+from tests.web.hostile import CELLS, MARKER, hostile_table
+from tests.web.journey import A_CHUNK, Journey
 
 ROWS = 300
 
@@ -88,7 +89,7 @@ def test_a_table_of_the_bucket_is_refused_in_part_and_mended(
     told = journey.download("All as CSV")
     assert told.count(MARKER) >= 3 and "\n=cmd" not in told
     openai.set(marker=None)
-    journey.press("Send in again")
+    journey.press("Send rejected rows in again")
     journey.press("Send them in", within="#confirm")
     page.wait_for_url(lambda address: task_id not in address)
     journey.expect_state("Completed in part")

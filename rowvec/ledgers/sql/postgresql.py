@@ -28,6 +28,10 @@ _WRITE = f"{_CLOCK}; BEGIN"
 _RUNS = 5
 """How often a transaction is run that was broken off through no fault of its own."""
 
+_STOPPED_SECONDS = 3.0
+"""A transaction in which nothing is said for so long belongs to a process that was stopped, or to a host that
+is lost: it must not keep others from taking over, whose lease may be short."""
+
 _IN_EACH_OTHERS_WAY = ("40001", "40P01")
 _NOT_THERE = ("42P01", "42703", "3F000", "42501")
 """Tables, columns or a schema that are missing, or not for this user."""
@@ -48,7 +52,10 @@ class Postgresql(Database):
 
     def __init__(self, url: str, busy_seconds: float, clock: Callable[[], float] | None) -> None:
         self._address = Address(url)
-        self._patience = f"{busy_seconds * 1000:.0f}"
+        self._patience = {
+            "statement_timeout": busy_seconds,
+            "idle_in_transaction_session_timeout": min(busy_seconds, _STOPPED_SECONDS),
+        }
         self._clock = clock
         self._engine = create_engine(
             "postgresql+psycopg://",
@@ -110,8 +117,8 @@ class Postgresql(Database):
 
     def _be_patient(self, connection: psycopg.Connection[Any], _record: object) -> None:
         """How long others, and an answer, are waited for, and a process that holds rows and does nothing."""
-        for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute("SELECT set_config(%s, %s, false)", [name, self._patience])
+        for name, seconds in self._patience.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds * 1000:.0f}"])
         connection.execute("SET default_transaction_isolation = 'read committed'")
 
     # In words

@@ -31,6 +31,9 @@ ELSEWHERE = {"three": "elsewhere"}
 PARTS = ("upserted", "unchanged", "filtered", "duplicate", "rejected", "unprocessed")
 TOKENS_A_ROW = 20
 LEAST_TOKENS = 100_000.0
+HIT_SHARE = 0.85
+"""Of the chunks are done when the last blow falls: whoever is started for it still gets some."""
+TAIL_SECONDS = 30.0
 SECONDS_A_BLOW = 4.0
 """At first: the budget of tokens follows what blows take, so that the rows last as long as they do."""
 
@@ -135,11 +138,12 @@ class Chaos:
         kinds = schedule(self._setup.kills, random.Random(self._setup.seed))
         began = time.monotonic()
         for place, kind in enumerate(kinds):
-            done = self._until_done(whole, history, outcome, self._setup.chunks * place // (len(kinds) + 2))
+            goal = int(self._setup.chunks * HIT_SHARE * place / len(kinds))
+            done = self._until_done(whole, history, outcome, goal)
             if done == self._setup.chunks:
                 return
             lasted = (time.monotonic() - began) / place if place else SECONDS_A_BLOW
-            self._pace(whole, self._setup.chunks - done, (len(kinds) - place) * lasted)
+            self._pace(whole, self._setup.chunks - done, (len(kinds) - place) * lasted + TAIL_SECONDS)
             outcome.blows.append(blows.strike(kind))
             self._tell(f"blow {place + 1:>3} of {len(kinds)}, {done:>5} chunks done: {kind}")
 

@@ -22,7 +22,7 @@ function clock(seconds) {
 }
 
 function size(chart) {
-  return { width: chart.clientWidth, height: Math.max(200, Math.round(chart.clientWidth / 5)) };
+  return { width: chart.clientWidth, height: Math.round(Math.max(14.25 * parseFloat(CSS.fontSize), chart.clientWidth / 5)) };
 }
 
 function axis(extra) {

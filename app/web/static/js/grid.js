@@ -15,8 +15,10 @@ const SIZES = [
   [Infinity, 10],
 ];
 const NARROW = 480;
+const RING = 5;
 
 const region = document.getElementById("grid");
+const ring = document.getElementById("ring");
 const canvas = document.getElementById("cells");
 const legend = document.getElementById("legend");
 const colour = document.getElementById("colour");
@@ -124,7 +126,7 @@ function cell(pen, at, colours) {
   }
   shape(pen, code, x + gap / 2, y + gap / 2, pitch - gap, fill, colours);
   if (colour.value !== "state" && step(at) > 0) marks(pen, step(at), x + gap / 2, y + gap / 2, pitch - gap, colours);
-  if (at === chosen || (at === cursor && document.activeElement === canvas)) {
+  if (at === chosen) {
     pen.strokeStyle = colours.text;
     pen.lineWidth = 2;
     pen.strokeRect(x + 1, y + 1, pitch - 2, pitch - 2);
@@ -136,6 +138,17 @@ function marks(pen, count, x, y, size, colours) {
   pen.fillStyle = colours.surface;
   const wide = Math.max(1, size / 9);
   for (let bar = 0; bar < count; bar++) pen.fillRect(x + size * (0.2 + bar * 0.25), y + size * 0.2, wide, size * 0.6);
+}
+
+// Around the cell that keys move, larger than it: cells are small, and their colours loud.
+function point() {
+  const at = document.activeElement === canvas ? cursor : chosen;
+  ring.hidden = at < 0 || at >= grid.states.length;
+  if (ring.hidden) return;
+  const { columns, pitch } = layout;
+  ring.style.left = `${(at % columns) * pitch - RING}px`;
+  ring.style.top = `${Math.floor(at / columns) * pitch - RING}px`;
+  ring.style.width = ring.style.height = `${pitch + 2 * RING}px`;
 }
 
 function pen() {
@@ -150,6 +163,7 @@ function drawAll() {
   const [on, colours] = [pen(), palette()];
   for (let at = 0; at < grid.states.length; at++) cell(on, at, colours);
   tellLegend(colours);
+  point();
 }
 
 function draw() {
@@ -161,6 +175,7 @@ function draw() {
 function drawSome(places) {
   const [on, colours] = [pen(), palette()];
   for (const at of places) if (at >= 0 && at < grid.states.length) cell(on, at, colours);
+  point();
 }
 
 // The legend counts, so that it says in words what the grid shows.
@@ -211,7 +226,7 @@ const seconds = (value) => (value < 10 ? `${value.toFixed(value < 1 ? 2 : 1)} s`
 // What is pointed at
 
 function say(at) {
-  const tries = grid.tries[at] === "0" ? "" : `, ${grid.tries[at]} failed tries`;
+  const tries = grid.tries[at] === "0" ? "" : `, failed tries: ${grid.tries[at]}`;
   const took = grid.seconds[at] === null ? "" : `, took ${seconds(grid.seconds[at])}`;
   return `Chunk ${first + at}: ${STATES[grid.states[at]].word}${tries}${took}`;
 }
@@ -270,6 +285,7 @@ function intoView() {
 canvas.addEventListener("focus", () => {
   if (grid.states.length) told.textContent = say(cursor);
   drawSome([cursor]);
+  if (canvas.matches(":focus-visible")) intoView();
 });
 canvas.addEventListener("blur", () => drawSome([cursor]));
 canvas.addEventListener("click", (event) => {
