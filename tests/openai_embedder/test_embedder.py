@@ -192,7 +192,7 @@ async def test_who_gives_up_leaves_a_connection_that_others_can_use(
     """A cancelled request takes nobody's answer with it."""
     standin.set(script=["hang", None, None])
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(2):
             await embedder.embed(["a"])
     for text in ("b", "c"):
         assert np.array_equal((await embedder.embed([text])).vectors[0], vector(SMALL, 1536, text))
