@@ -15,6 +15,8 @@ from tests.infrastructure.ground import DOMAIN, Ground, ground
 from tests.infrastructure.proxy import proxy
 
 KEY = secrets.token_hex(32)
+PAUSE = 0.1
+"""Seconds between two rounds of a load: nginx holds back who asks more than fifty times a second."""
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ class Load:
         self._thread.join()
 
     def _ask(self) -> None:
-        while not self._enough.is_set():
+        while not self._enough.wait(PAUSE):
             name = f"run{len(self.tasks)}"
             body = {"data_source": "s3_csv", "s3_key": "sample.csv", "namespace": name}
             try:
