@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,11 @@ def place(tmp_path: Path) -> Iterator[Ground]:
 
 @pytest.fixture
 def ready(place: Ground) -> Ground:
-    """Set up and configured, with nothing deployed."""
+    """Set up and configured, with nothing deployed; its tables lie outside of the releases."""
     assert place.setup().returncode == 0
-    place.settings(API_KEYS=KEY)
+    tables = place.root / "srv/tables"
+    shutil.copytree(place.checkout / "test_data/csv_files", tables)
+    place.settings(API_KEYS=KEY, LOCAL_FILES_DIR=str(tables))
     return place
 
 
