@@ -75,8 +75,8 @@ async def start(handle: Handle, listener: socket.socket) -> asyncio.Server:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _Connection(handle, reader, writer).run()
-        except (Vanish, ConnectionError):
-            pass  # the connection ends, as it was meant to or as the caller wanted
+        except (Vanish, ConnectionError, asyncio.CancelledError):
+            pass  # the connection ends, as it was meant to, as the caller wanted, or with the stand-in
         finally:
             writer.close()
 
