@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -47,6 +48,19 @@ def test_calls_go_through(nginx: Proxy) -> None:
         assert sent.status_code == 202
         assert client.get(sent.headers["location"]).json()["status"] == "pending"
         assert "strict-transport-security" in client.get("/livez").headers
+
+
+def test_the_page_sends_a_large_table(nginx: Proxy) -> None:
+    """Through the form of the dashboard, whose bodies are small otherwise."""
+    with nginx.client(key=KEY) as client:
+        client.headers["Origin"] = f"https://{NAME}"
+        assert client.post("/sign-in", data={"key": KEY}).status_code == 303
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/new").text)
+        assert found
+        sent = client.post(
+            "/new/upload", data={"csrf": found[1]}, files={"file": ("t.csv", b"id,text\n" * 20_000)}
+        )
+        assert sent.status_code == 201, sent.text
 
 
 def test_plain_http_is_sent_to_tls(nginx: Proxy) -> None:
