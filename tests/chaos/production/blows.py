@@ -121,10 +121,12 @@ class Blows:
         """It goes on once it holds nothing any more, with all in its hands that it held."""
         _, process = self._busy(lambda worker: True)
         self._files.suspend()
-        time.sleep(SILENT_SECONDS)
-        process.suspend()
-        blow = Blow(STOP, time.time(), process.pid)
-        self._files.resume()
+        try:
+            time.sleep(SILENT_SECONDS)
+            process.suspend()
+            blow = Blow(STOP, time.time(), process.pid)
+        finally:
+            self._files.resume()
         try:
             until(lambda: self._holds_nothing(process.pid), "a stopped worker keeps its work")
             time.sleep(self._chance.uniform(0, self._lease))
