@@ -26,6 +26,8 @@ CODES = {
 NEAR = 1e-5
 """So far may a number be off: texts are added up in another order in another company."""
 AT_ONCE = 1_000
+COUNTED = ("upserted", "unchanged", "filtered", "duplicate", "rejected", "unprocessed")
+"""What becomes of the rows that were read."""
 SHARE = 0.02
 """Of the task, at most embedded again at one kill."""
 
@@ -76,21 +78,25 @@ def other_vectors(folder: Path, namespace: str, embedder: str) -> list[Problem]:
     return some(Kind.WRONG, "have another text's vector", other)
 
 
-def wrong_conservation(counts: Mapping[str, int], table: Table, listed_duplicates: int) -> Iterator[Problem]:
-    """Where the counts of /status are not those of the table, or do not add up."""
-    wanted = {
-        "read": len(table.records),
-        "upserted": len(table.expected),
-        "duplicate": table.doubles,
-        "rejected": len(table.bad),
-        "unchanged": 0,
-        "filtered": 0,
-        "unprocessed": 0,
+def other_counts(
+    counts: Mapping[str, int], read: int, upserted: int, duplicate: int, rejected: int
+) -> Iterator[Problem]:
+    """Where the counts of /status are not these; nothing is unchanged, filtered or open."""
+    wanted = dict.fromkeys(COUNTED, 0) | {
+        "read": read,
+        "upserted": upserted,
+        "duplicate": duplicate,
+        "rejected": rejected,
     }
     for name, number in wanted.items():
         if counts[name] != number:
             yield Problem(Kind.WRONG, f"{name} is {counts[name]}, {number} expected")
-    if counts["read"] != sum(counts[name] for name in wanted if name != "read"):
+
+
+def wrong_conservation(counts: Mapping[str, int], table: Table, listed_duplicates: int) -> Iterator[Problem]:
+    """Where the counts of /status are not those of the table, or do not add up."""
+    yield from other_counts(counts, len(table.records), len(table.expected), table.doubles, len(table.bad))
+    if counts["read"] != sum(counts[name] for name in COUNTED):
         yield Problem(Kind.WRONG, f"the counts do not add up: {dict(counts)}")
     if listed_duplicates != table.doubles:
         yield Problem(Kind.WRONG, f"{listed_duplicates} doubles are listed, {table.doubles} expected")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.chaos.check import other_counts
 from tests.chaos.production.blows import KILLS, STOP
 from tests.chaos.production.history import DONE, Hold, holds
 from tests.chaos.production.run import Outcome
@@ -47,18 +48,7 @@ def _of_the_end(outcome: Outcome) -> Iterator[Problem]:
 
 def _of_the_account(outcome: Outcome) -> Iterator[Problem]:
     goods, account = outcome.goods, outcome.status["conservation"]
-    wanted = {
-        "read": goods.rows,
-        "upserted": len(goods.winners),
-        "duplicate": goods.losers,
-        "rejected": len(goods.bad),
-        "unchanged": 0,
-        "filtered": 0,
-        "unprocessed": 0,
-    }
-    for name, number in wanted.items():
-        if account[name] != number:
-            yield Problem(Kind.WRONG, f"{name} is {account[name]}, {number} expected")
+    yield from other_counts(account, goods.rows, len(goods.winners), goods.losers, len(goods.bad))
     yield from some(Kind.LOST, "bad rows are not listed", set(goods.bad) - set(outcome.rejected))
     yield from some(Kind.WRONG, "good rows are rejected", set(outcome.rejected) - set(goods.bad))
     twice = [row for row, times in Counter(outcome.rejected).items() if times > 1]

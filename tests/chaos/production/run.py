@@ -19,6 +19,7 @@ from standins.process import started
 from tests.acceptance.goods import TEMPLATE, Goods, make_goods
 from tests.acceptance.production import INDEXES, OPENAI_KEY, Production, production, until
 from tests.acceptance.service import ENDED
+from tests.chaos.check import COUNTED
 from tests.chaos.production import bill, weather
 from tests.chaos.production.bill import Bill
 from tests.chaos.production.blows import Blow, Blows, schedule
@@ -28,7 +29,6 @@ from tests.servers import moto, postgres, redis
 NAMESPACE = "chaos"
 ELSEWHERE = {"three": "elsewhere"}
 """A worker whose end no other can see but by its silence, beside two on this host."""
-PARTS = ("upserted", "unchanged", "filtered", "duplicate", "rejected", "unprocessed")
 TOKENS_A_ROW = 20
 LEAST_TOKENS = 100_000.0
 HIT_SHARE = 0.85
@@ -177,7 +177,7 @@ class Chaos:
             return None
         status: dict[str, Any] = answer.raise_for_status().json()
         account = status["conservation"]
-        if account["read"] != sum(account[part] for part in PARTS):
+        if account["read"] != sum(account[part] for part in COUNTED):
             outcome.lawless.append(str(account))
         return status
 
