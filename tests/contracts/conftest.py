@@ -9,6 +9,8 @@ import pytest
 
 from rowvec.ledgers.base import Ledger
 from tests.contracts.ledger_kit import BACKENDS, Clock, worker
+from tests.contracts.store_kit import any_store as any_store
+from tests.contracts.store_kit import pinecone as pinecone
 
 
 @pytest.fixture

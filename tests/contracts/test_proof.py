@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rowvec import steer, vectorstores
-from rowvec.backends import load, scheme
+from rowvec import steer
 from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.filestores.folder import FolderStore
 from rowvec.intake import TaskRequest, submit
@@ -22,13 +21,10 @@ from rowvec.spec import Verify
 from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.worker import Worker
-from standins.pinecone.settings import KEY
-from standins.process import Standin, started
+from tests.contracts.store_kit import DIMENSION, KEEPING
 
 pytestmark = pytest.mark.anyio
-DIMENSION = 8
 LOST = "row-7"
-STORES = ["lancedb", "memory", "pinecone-grpc", "pinecone-rest", "pinecone-documents"]
 
 
 class Losing(VectorStore):
@@ -87,29 +83,9 @@ class Losing(VectorStore):
         await self.inner.close()
 
 
-@pytest.fixture(scope="module")
-def pinecone() -> Iterator[Standin]:
-    indexes = [
-        {"name": "vectors", "dimension": DIMENSION},
-        {"name": "documents", "dimension": DIMENSION, "field": "embedding"},
-    ]
-    with started("pinecone", indexes=indexes, unlimited=True, visible_after=0.03) as standin:
-        yield standin
-
-
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Losing]:
-    kind, _, way = request.param.partition("-")
-    url, settings = f"{kind}://{tmp_path / 'vectors'}", {}
-    if way:
-        standin: Standin = request.getfixturevalue("pinecone")
-        standin.reset()
-        url = "pinecone://documents" if way == "documents" else "pinecone://vectors"
-        settings = {"PINECONE_API_KEY": KEY, "PINECONE_CONTROLLER_HOST": standin.url}
-        settings |= {} if way == "documents" else {"PINECONE_TRANSPORT": way}
-    losing = Losing(load("vector store", vectorstores.TABLE, scheme(url)).open(url, settings))
-    yield losing
-    await losing.close()
+@pytest.fixture(params=KEEPING)
+async def store(request: pytest.FixtureRequest, any_store: Callable[[str], VectorStore]) -> Losing:
+    return Losing(any_store(request.param))
 
 
 async def end_of(machine: Machine, task_id: str) -> Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,68 +13,21 @@ import numpy as np
 import pytest
 
 from rowvec import vectorstores
-from rowvec.backends import load, scheme
+from rowvec.backends import load
 from rowvec.errors import InputRefused, InvalidRequest, NotConfigured, StoreMismatch
 from rowvec.vectors import Floats, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.vectorstores.digest import DigestStore
-from standins.pinecone.settings import KEY
-from standins.process import Standin, started
+from tests.contracts.store_kit import DIMENSION, KEEPING, LOCAL, PINECONE, opened
 
 pytestmark = pytest.mark.anyio
 
-LOCAL = ["lancedb", "memory"]
-PINECONE = ["pinecone-grpc", "pinecone-rest", "pinecone-documents"]
-KEEPING = [*LOCAL, *PINECONE]
 BACKENDS = [*KEEPING, "digest"]
-DIMENSION = 16
 PLAIN = ["it's", "''", '"', "a\\b", "a#1", "new\nline", "%_", "' OR '1'='1", "a/b?c&d=e", "x" * 512]
 AWKWARD = [*PLAIN, "日本語", "👩‍👧", "nul\x00", "é", "e\u0301"]
 NAMESPACES = ["default", "A", "a", "0", "a.lance", "a..b", "a-", "x" * 128, "CON", "1.2.3"]
 
 Open = Callable[[], VectorStore]
-
-
-@pytest.fixture(scope="module")
-def pinecone() -> Iterator[Standin]:
-    """A server like Pinecone, with an index of either API, that shows what was written a little later."""
-    indexes = [
-        {"name": "vectors", "dimension": DIMENSION},
-        {"name": "documents", "dimension": DIMENSION, "field": "embedding"},
-    ]
-    with started("pinecone", indexes=indexes, unlimited=True, visible_after=0.03) as standin:
-        yield standin
-
-
-def opened(backend: str, folder: Path, settings: Mapping[str, str] | None = None) -> VectorStore:
-    url = f"{backend}://{folder}" if backend == "lancedb" else backend
-    store: VectorStore = load("vector store", vectorstores.TABLE, scheme(url)).open(url, settings or {})
-    return store
-
-
-@pytest.fixture
-async def any_store(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Callable[[str], VectorStore]]:
-    """Opens an empty store by its name here."""
-    stores: list[VectorStore] = []
-
-    def named(backend: str) -> VectorStore:
-        if backend in PINECONE:
-            standin: Standin = request.getfixturevalue("pinecone")
-            standin.reset()
-            way = backend.removeprefix("pinecone-")
-            settings = {"PINECONE_API_KEY": KEY, "PINECONE_CONTROLLER_HOST": standin.url}
-            name = "documents" if way == "documents" else "vectors"
-            transport = {} if way == "documents" else {"PINECONE_TRANSPORT": way}
-            stores.append(opened(f"pinecone://{name}", tmp_path, settings | transport))
-        else:
-            stores.append(opened(backend, tmp_path / "vectors"))
-        return stores[-1]
-
-    yield named
-    for store in stores:
-        await store.close()
 
 
 @pytest.fixture(params=BACKENDS)
