@@ -2,9 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from structlog.testing import capture_logs
 
 from tests.servers.metabase import metabase as metabase
 from tests.servers.metabase import metabase_server as metabase_server
@@ -24,3 +26,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def anyio_backend() -> str:
     """The machine runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Failures that are meant to happen are logged to nobody: rendering their tracebacks takes seconds."""
+    with capture_logs():
+        yield

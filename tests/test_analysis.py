@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.api.status import StatusView, status_of
 from app.api.views import TaskList
@@ -18,16 +16,9 @@ from rowvec.estimate import estimate
 from rowvec.model import Flag, PlannedChunk, TaskState, WorkerInfo
 from tests.copied_kit import Shelf, failed_task, table
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 SCANNED = ("text_bytes", "rows", "blank_lines", "chunks", "memory_estimate_bytes")
 PACKED = gzip.compress("id;text;größe\r\n1;eins;2\r\n".encode("utf-16"))
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

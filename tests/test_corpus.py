@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.api.status import WithChildren
 from rowvec.errors import RequestRefused, TaskFailed
@@ -21,16 +20,9 @@ from rowvec.repair import repair_table, unguarded
 from rowvec.storing import vector_ids
 from tests.corpus_kit import Bench, Case, Completed, Failed, Refused, Rejected, cases
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 CASES = cases()
 CHUNK_SIZES = (1, 2, 3)
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
 
 
 def of(*ends: type) -> pytest.MarkDecorator:

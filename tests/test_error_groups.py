@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec.error_groups import CHUNK_FAILED, SAMPLE_CHARACTERS, ErrorGroups, error_groups, retry_group
 from rowvec.errors import SourceChanged, WrongState
@@ -15,14 +13,7 @@ from rowvec.rejected import rejections
 from rowvec.repair import repair_table
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 
 @pytest.fixture

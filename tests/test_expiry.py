@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec import paging, steer
 from rowvec.expiry import DAY, drop_old_uploads
@@ -22,7 +20,7 @@ from rowvec.model import Flag, Task, TaskState
 from rowvec.uploads import upload_name
 from tests.worker_kit import WatchedLedger, Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 
 class Later(WatchedLedger):
@@ -57,13 +55,6 @@ class Store(Workshop):
 
     async def left(self) -> list[str]:
         return [Path(name).stem for name in await self.machine.files.names("uploads/")]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.api.status import status_of
 from rowvec import gates
@@ -24,14 +22,9 @@ from tests.contracts.ledger_kit import worker
 from tests.virtual_time import run
 from tests.worker_kit import Workshop
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 TEXTS = [f"text of row {n}." for n in range(60)]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec import housekeeping, paging, steer
 from rowvec.errors import SourceChanged, Unavailable
@@ -21,14 +19,7 @@ from rowvec.spool import copy_name
 from tests.copied_kit import Shelf, failed_task, table
 from tests.worker_kit import PATIENCE
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Failures that are meant to happen are logged to nobody."""
-    with capture_logs():
-        yield
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec.errors import QuotaExhausted
 from rowvec.kept import Kept
@@ -15,7 +13,7 @@ from rowvec.model import Chunk, Claim, Flag, Hold, PlannedChunk, TaskState, Work
 from rowvec.vectors import VectorBatch
 from tests.worker_kit import WatchedStore, Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 
 @dataclass
@@ -23,12 +21,6 @@ class Job:
     texts: list[str] = field(default_factory=lambda: ["a", "b"])
     nbytes: int = 10
     busy: bool = False
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from rowvec import handover, steer
 from rowvec.embedders.memory import MemoryEmbedder
@@ -28,16 +27,9 @@ from rowvec.removal import remove_vectors
 from rowvec.vectors import Embedding
 from tests.worker_kit import WatchedEmbedder, Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 TEXTS = [f"text of row {n}." for n in range(50)]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Failures that are meant to happen are logged to nobody."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from app.api.status import status_of
 from rowvec.errors import InvalidRequest, UnknownTask, WrongState
@@ -22,7 +20,7 @@ from rowvec.rejected import rejections
 from rowvec.repair import LEAD, MISSING, OPEN, delimiter_of, guarded, repair_table, unguarded
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 TABLE = (
     b"id,title,=price,day\n"
@@ -61,13 +59,6 @@ WISH = TaskRequest(
     date_column="day",
     start_date="2025-01-01",
 )
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

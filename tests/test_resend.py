@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.api.status import status_of
 from rowvec import steer
@@ -18,14 +16,7 @@ from rowvec.resend import retry_rejected
 from rowvec.uploads import FOLDER, upload_name
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec import spool, steer
 from rowvec.errors import InvalidRequest, SourceChanged, SourceDamaged
@@ -19,15 +18,8 @@ from rowvec.spec import SourcePin
 from rowvec.spool import copy_name
 from tests.copied_kit import Shelf, failed_task, table, zstd
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 Pack = Callable[[bytes], bytes]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Failures that are meant to happen are logged to nobody: rendering their tracebacks takes seconds."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

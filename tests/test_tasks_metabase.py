@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec import export, steer
 from rowvec.errors import InvalidRequest, RowvecError, SourceChanged, SourceDamaged, WrongState
@@ -26,19 +24,12 @@ from tests.servers.metabase import Metabase
 from tests.servers.moto import Moto
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 KEY = "Zq3kT9vB2mXw7RfLh5NcYd8PsJ4gUa6E"
 
 
 def table(rows: int, word: str = "row", columns: str = "id,text") -> str:
     return f"{columns}\n" + "".join(f'{n},"{word} {n},\nand more"\n' for n in range(rows))
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Failures that are meant to happen are logged to nobody."""
-    with capture_logs():
-        yield
 
 
 class Shop(Workshop):

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from structlog.testing import capture_logs
 
 from app.api.models import Origin
 from app.config import Settings
@@ -24,19 +23,12 @@ from tests.servers.faulty import Fault, Faulty, before, s3_error
 from tests.servers.moto import Moto
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 KEY = "Zq3kT9vB2mXw7RfLh5NcYd8PsJ4gUa6E"
 
 
 def table(rows: int, word: str = "row") -> bytes:
     return b"id,text\n" + b"".join(b"row-%d,%s %d\n" % (n, word.encode(), n) for n in range(rows))
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Failures that are meant to happen are logged to nobody."""
-    with capture_logs():
-        yield
 
 
 class Shop(Workshop):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec import steer, tolerance
 from rowvec.disk import LOOK_EVERY_SECONDS, WATCHED_BYTES, Disk
@@ -32,19 +31,12 @@ from rowvec.rejection import Rejection
 from rowvec.remembered import Remembered
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 GIB = 1024**3
 
 
 def is_paused(task: Task) -> bool:
     return task.hold is Hold.PAUSED
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What is meant to fail is logged to nobody."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

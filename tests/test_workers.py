@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from math import ceil, log2
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from rowvec import steer
 from rowvec.errors import QuotaExhausted, RateLimited, SourceChanged
@@ -17,7 +15,7 @@ from rowvec.rejected import rejections
 from rowvec.verify import verify
 from tests.worker_kit import Workshop
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
 MISSES_OF_A_LEASE = 7
 """A worker beats six times in a lease."""
@@ -25,13 +23,6 @@ MISSES_OF_A_LEASE = 7
 
 def is_paused(task: Task) -> bool:
     return task.hold is Hold.PAUSED
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Failures that are meant to happen are logged to nobody: rendering their tracebacks takes seconds."""
-    with capture_logs():
-        yield
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.http_service import follow
 from tests.tenant_kit import OPERATOR, House, house, sent
+from tests.web.browser_kit import chromium
 
 HOSTILE = "<img src=x onerror=alert(1)>.csv"
 
@@ -30,3 +32,9 @@ def hostile_task(shared: House) -> str:
         task_id = sent(api, data_source="s3_csv", s3_key=HOSTILE)
         assert follow(api, task_id)[-1] == "end"
         return task_id
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened

@@ -17,15 +17,9 @@ from playwright.sync_api import Browser, expect
 from tests.acceptance.production import freeze, until
 from tests.acceptance.service import Service
 from tests.http_service import KEPT, ROOT, free_port
-from tests.web.browser_kit import chromium, person
+from tests.web.browser_kit import person
 from tests.web.hostile import CELLS, HOSTILE, hostile_table
 from tests.web.journey import A_CHUNK, ROWS, Journey
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

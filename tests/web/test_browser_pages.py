@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from app.web.routes import router
 from tests.http_service import Running, follow, serve, uvicorn
 from tests.tenant_kit import sent
-from tests.web.browser_kit import Person, chromium, person
+from tests.web.browser_kit import Person, person
 from tests.web.hostile import CELLS, HOSTILE, NAME, hostile_table
 
 KEY = "Zq3kT9vB2mXw7RfLh5NcYd8PsJ4gUa6E"
@@ -28,12 +28,6 @@ def addresses() -> set[str]:
     """Whatever the dashboard answers a GET at, but for streams and files."""
     found = {one.path for one in iter_route_contexts(router.routes) if "GET" in (one.methods or ())}
     return {path for path in found if path and not path.startswith(("/live/", "/static/"))}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,11 @@ from standins.process import Standin, started
 from tests.acceptance.production import INDEXES, OPENAI_KEY, Production, freeze, production
 from tests.servers import postgres, redis, standin
 from tests.servers.moto import Moto
-from tests.web.browser_kit import chromium, person
+from tests.web.browser_kit import person
 from tests.web.hostile import CELLS, MARKER, hostile_table
 from tests.web.journey import A_CHUNK, Journey
 
 ROWS = 300
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
