@@ -46,8 +46,8 @@ async def test_rejected_rows_by_cause(shop: Workshop) -> None:
     assert (
         "N" in fields.pattern and "3 were" in fields.reason and fields.content == "row-3,text of row 3,more"
     )
-    times = [fields.first_seen, fields.last_seen]
-    assert times == [chunk.ended_at for chunk in await shop.ledger.chunks(task.id)][::4]
+    ends = [chunk.ended_at or 0.0 for chunk in await shop.ledger.chunks(task.id)]
+    assert (fields.first_seen, fields.last_seen) == (min(ends), max(ends))
 
 
 async def test_rows_of_one_group(shop: Workshop) -> None:
