@@ -24,12 +24,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 LONG = (
-    "infrastructure/test_scripts.py", "acceptance/test_production.py", "test_cli.py", "test_chaos.py", "test_fuzz.py",
-    "contracts/test_proof.py", "contracts/test_ledger_races.py", "contracts/test_ledger_model.py", "test_readme.py",
-    "acceptance/test_celery.py", "contracts/test_ledger_dynamodb.py", "test_serving.py", "test_simulation.py",
-    "acceptance/test_production_commands.py", "acceptance/test_hundred_thousand_rows.py", "test_tasks_metabase.py",
-    "web/test_browser_pages.py", "web/test_browser_embedded.py", "web/test_browser_production.py", "test_api.py",
-    "acceptance/test_deploy.py", "acceptance/test_on_dynamodb.py", "test_cli_promises.py", "test_bounded_memory.py",
+    "infrastructure/test_scripts.py", "acceptance/test_production.py", "test_cli.py", "test_chaos.py",
+    "test_fuzz.py", "contracts/test_proof.py", "contracts/test_ledger_races.py",
+    "contracts/test_ledger_model.py", "test_readme.py", "acceptance/test_celery.py",
+    "contracts/test_ledger_dynamodb.py", "test_serving.py", "test_simulation.py",
+    "acceptance/test_production_commands.py", "acceptance/test_hundred_thousand_rows.py",
+    "test_tasks_metabase.py", "web/test_browser_pages.py", "web/test_browser_embedded.py",
+    "web/test_browser_production.py", "test_api.py", "acceptance/test_deploy.py",
+    "acceptance/test_on_dynamodb.py", "test_cli_promises.py", "test_bounded_memory.py",
 )  # fmt: skip
 """Files that take longest, longest first: whatever begins last is what the others wait for at the end."""
 
