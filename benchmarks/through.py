@@ -29,8 +29,9 @@ LATE_PINECONE: dict[str, Any] = PINECONE | {"latency": {"mean": 0.05}}
 
 SMALL_CHUNKS = {"CHUNK_SIZE": "420"}
 """So that a process has two chunks of a task on their way, which is less than 2 % of the rows: it waits for
-latency, not for the machine (with 250 ms two processes and the stand-ins kept two slow cores busy to 70 %), and long enough (a minute) that what one process does alone, planning and
-settling, is about the share of a task that it is elsewhere."""
+latency, not for the machine (with 250 ms two processes and the stand-ins kept two slow cores busy to 70 %),
+and long enough (a minute) that what one process does alone, planning and settling, is about the share of a
+task that it is elsewhere."""
 
 _LOOK_EVERY_SECONDS = 0.5
 
