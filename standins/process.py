@@ -45,7 +45,7 @@ class Standin:
 
 
 @contextmanager
-def started(name: str, address: str = "127.0.0.1", **settings: Any) -> Iterator[Standin]:
+def started(name: str, address: str = "127.0.0.1", /, **settings: Any) -> Iterator[Standin]:
     """`python -m standins.NAME` with these settings, on a free port of this machine, until the block ends.
 
     Its socket listens before it does, so that nobody has to guess when it is up.

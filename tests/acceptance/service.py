@@ -35,7 +35,7 @@ class Service:
     ended at the end of the `with` block, whatever happens in it.
     """
 
-    def __init__(self, folder: Path, place: Place = HERE, **environment: str) -> None:
+    def __init__(self, folder: Path, place: Place = HERE, /, **environment: str) -> None:
         self.folder = folder
         self._place = place
         self.data = folder / "data"

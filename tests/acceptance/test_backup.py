@@ -29,7 +29,8 @@ def documented(mark: str, folder: Path, **values: str) -> None:
     (block,) = re.findall(rf"<!-- {mark} -->\n```\n(.*?)```", PAGE, re.S)
     path = f"{postgres.programs()}:{os.environ['PATH']}"
     for name in (".venv", "vectordb"):
-        (folder / name).exists() or (folder / name).symlink_to(ROOT / name)
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
     environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block], cwd=folder, env=environment | values,

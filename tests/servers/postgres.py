@@ -32,7 +32,7 @@ QUICK = {"fsync": "off", "full_page_writes": "off"}
 class PostgresServer(Server):
     """`url` leads to an empty database, also after a restart."""
 
-    def __init__(self, folder: Path, place: Place = HERE, **settings: str) -> None:
+    def __init__(self, folder: Path, place: Place = HERE, /, **settings: str) -> None:
         self.port = free_port()
         self.url = f"postgresql://{USER}:{PASSWORD}@{place.address}:{self.port}/postgres"
         self._data = folder / "data"
@@ -42,7 +42,7 @@ class PostgresServer(Server):
             "shared_buffers": "64MB", "max_connections": "200", **settings,
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [programs() / "postgres", "-D", self._data, *options]
+        command: list[str | Path] = [programs() / "postgres", "-D", self._data, *options]
         super().__init__(command, folder / "postgres.log", self._selects, self._user, signal.SIGINT, place)
 
     def make_cluster(self) -> None:
@@ -53,7 +53,7 @@ class PostgresServer(Server):
         if self._user is not None:
             for path in (folder, secret):
                 shutil.chown(path, self._user)
-        command = [
+        command: list[str | Path] = [
             *as_user(self._user), programs() / "initdb", "--pgdata", self._data, "--no-sync",
             "--username", USER, "--pwfile", secret, "--auth", "scram-sha-256",
             "--encoding", "UTF8", "--locale", "C",
@@ -107,7 +107,7 @@ def unprivileged_user() -> str | None:
 
 
 @contextmanager
-def running(place: Place = HERE, **settings: str) -> Iterator[PostgresServer]:
+def running(place: Place = HERE, /, **settings: str) -> Iterator[PostgresServer]:
     """A server until the block ends, in a folder that its user may enter, which pytest's are not."""
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         server = PostgresServer(Path(folder), place, **(QUICK | settings))
