@@ -187,7 +187,7 @@ def test_days_and_columns_change_what_is_shown(visitor: Visitor) -> None:
 def test_the_estimate_is_counted(visitor: Visitor) -> None:
     fields = hidden_fields(visitor.get("/new/table?data_source=s3_csv&s3_key=goods.csv").text)
     told = visitor.post("/new/estimate", fields | {"id_column": "id"}, htmx=True).text
-    assert "2 to embed" in told and "33.3 % rejected" in told and "Free" in told
+    assert "2 to embed" in told and "33.3\u00a0% rejected" in told and "Free" in told
 
 
 def test_rows_are_shown_and_never_run(visitor: Visitor) -> None:
