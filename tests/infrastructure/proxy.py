@@ -70,8 +70,8 @@ def laid_out(service: str, folder: Path) -> tuple[Proxy, Server]:
     certificate(folder)
     (folder / "vectordb-api.conf").write_text(moved(it, service))
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
-    command = ["nginx", "-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
-    return it, Server(command, folder / "log", lambda: answers(it))
+    files = ["-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
+    return it, Server(["nginx", *map(str, files)], folder / "log", lambda: answers(it))
 
 
 def moved(it: Proxy, service: str) -> str:
