@@ -138,6 +138,10 @@ class Ledger(ABC):
         """Chunks with numbers above `after`, by number. Raises UnknownTask."""
 
     @abstractmethod
+    async def rejecting(self, task_id: str, limit: int = 1000, after: int = -1) -> list[Chunk]:
+        """The same, of chunks of which rows were rejected. Raises UnknownTask."""
+
+    @abstractmethod
     async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
         """The same in short, for a look at all of them: one cheap read. Raises UnknownTask."""
 

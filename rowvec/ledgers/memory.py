@@ -138,6 +138,10 @@ class MemoryBook(Book):
         found = self._in(task_id, *(ChunkState if state is None else (state,)))
         return [chunk for chunk in found if chunk.plan.number > after][:limit]
 
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        found = self.chunks(task_id, len(self._chunks.get(task_id, {})), after, None)
+        return [chunk for chunk in found if chunk.counts.rejected][:limit]
+
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         return [Mark.of(chunk) for chunk in self.chunks(task_id, limit, after, None)]
 

@@ -131,6 +131,10 @@ class Book(ABC):
         """By number, only numbers above `after`."""
 
     @abstractmethod
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        """Those of which rows were rejected, by number, only numbers above `after`."""
+
+    @abstractmethod
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         """By number, only numbers above `after`, and no more is read of each than that."""
 

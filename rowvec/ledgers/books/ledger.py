@@ -31,6 +31,7 @@ from rowvec.spec import TaskSpec
 from rowvec.usage import Usage
 
 T = TypeVar("T")
+Seen = TypeVar("Seen")
 
 
 class BookLedger(Ledger):
@@ -95,22 +96,21 @@ class BookLedger(Ledger):
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:
-        if limit < 1:
-            raise InvalidRequest(f"limit is {limit}; ask for at least 1 chunk.", "limit")
+        return await self._look(task_id, limit, lambda book: book.chunks(task_id, limit, after, state))
 
-        def read(book: Book) -> list[Chunk]:
-            book.entry(task_id)
-            return book.chunks(task_id, limit, after, state)
-
-        return await self._read(read)
+    async def rejecting(self, task_id: str, limit: int = 1000, after: int = -1) -> list[Chunk]:
+        return await self._look(task_id, limit, lambda book: book.rejecting(task_id, limit, after))
 
     async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
+        return await self._look(task_id, limit, lambda book: book.marks(task_id, limit, after))
+
+    async def _look(self, task_id: str, limit: int, look: Callable[[Book], list[Seen]]) -> list[Seen]:
         if limit < 1:
             raise InvalidRequest(f"limit is {limit}; ask for at least 1 chunk.", "limit")
 
-        def read(book: Book) -> list[Mark]:
+        def read(book: Book) -> list[Seen]:
             book.entry(task_id)
-            return book.marks(task_id, limit, after)
+            return look(book)
 
         return await self._read(read)
 

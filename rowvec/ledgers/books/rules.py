@@ -55,9 +55,10 @@ class Shelf:
 
 
 def fingerprint(spec: TaskSpec) -> str:
-    """Equal for equal specs of one tenant, whatever the order of their mappings and whichever key pays."""
+    """Equal for equal specs of one tenant, whatever the order of their mappings, whichever key pays, and
+    whatever people call it."""
     fields = json.loads(spec.to_json())
-    del fields["account"]
+    del fields["account"], fields["title"]
     for name in ("tenant", "max_tokens"):
         if not fields[name] and fields[name] != 0:
             # As in specs of the time before there were tenants and budgets.

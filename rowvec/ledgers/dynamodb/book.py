@@ -196,6 +196,12 @@ class DynamoBook(DynamoShelf):
             items = self._kept(record, f"{place}#{number}", f"{place}#{LAST}", limit)
         return [self._draft.read(record, item) for item in islice(items, limit)]
 
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        """Chunks without any are looked at by the table, and not sent."""
+        record, number = self._record(task_id), ordinal(after + 1)
+        items = self._table.query(f"task#{task_id}", f"chunk#{number}", f"chunk#{LAST}", positive="rejected")
+        return [self._draft.read(record, item) for item in islice(items, limit)]
+
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         record, number = self._record(task_id), ordinal(after + 1)
         items = self._table.query(f"task#{task_id}", f"chunk#{number}", f"chunk#{LAST}", page=limit)

@@ -173,6 +173,10 @@ class SqlBook(SqlShelf):
             wanted.append(chunks.c.state == state.value)
         return self._chunks(*wanted, limit=limit)
 
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        wanted = (chunks.c.task_id == task_id, chunks.c.number > after, chunks.c.rejected > 0)
+        return self._chunks(*wanted, limit=limit)
+
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         """Rows as the driver gives them: ten thousand objects between would cost more than the read."""
         wanted = (chunks.c.task_id == task_id) & (chunks.c.number > after)
