@@ -26,10 +26,12 @@ from rowvec.model import (
     PlannedChunk,
     ProviderPause,
     Task,
+    TaskState,
     Totals,
     WorkerInfo,
 )
 from rowvec.spec import TaskSpec
+from rowvec.tally import Tally
 from rowvec.usage import Usage
 
 Allowance = Callable[[Task], int]
@@ -68,6 +70,22 @@ class Around:
     children: Sequence[Task]
     workers: Sequence[WorkerInfo]
     pauses: Sequence[ProviderPause]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole ledger at one moment of its clock, at a cost that does not grow with what is done.
+
+    `tasks` counts those that have not ended by the state callers see, `slowest` says of those at work, by
+    where they stand, when the one came on last that has stood still for longest. `tally` is what all workers
+    did, those that have left too: it never falls.
+    """
+
+    now: float
+    tasks: Mapping[str, int]
+    slowest: Mapping[TaskState, float]
+    workers: Sequence[WorkerInfo]
+    tally: Tally
 
 
 def task_account(task_id: str) -> str:
@@ -296,6 +314,10 @@ class Ledger(ABC):
     @abstractmethod
     async def workers(self) -> list[WorkerInfo]:
         """Workers not buried or retired."""
+
+    @abstractmethod
+    async def overview(self) -> Overview:
+        """How much waits and is at work, and what all workers did together."""
 
     # Namespaces
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, islice
@@ -24,6 +25,7 @@ from rowvec.model import (
     TaskState,
     WorkerInfo,
 )
+from rowvec.tally import Tally
 
 
 class MemoryLedger(BookLedger):
@@ -68,6 +70,7 @@ class MemoryBook(Book):
         self._keys: dict[str, ApiKey] = {}
         self._drawn: dict[str, Drawn] = {}
         self._pauses: dict[str, ProviderPause] = {}
+        self._departed = Tally()
 
     # Tasks
 
@@ -116,6 +119,16 @@ class MemoryBook(Book):
 
     def held_by(self, worker: str) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.task.worker == worker]
+
+    def counted(self) -> Mapping[str, int]:
+        return Counter(rules.seen_as(entry.task) for entry in self._unended())
+
+    def slowest(self) -> Mapping[TaskState, float]:
+        at_work = [e.task for e in self._unended() if rules.seen_as(e.task) == rules.PROCESSING]
+        return {
+            state: min(rules.last_progress(task) for task in at_work if task.state is state)
+            for state in {task.state for task in at_work}
+        }
 
     def finishable(self) -> list[Entry]:
         return list(self._unended())
@@ -212,6 +225,12 @@ class MemoryBook(Book):
 
     def drop_worker(self, worker: str) -> None:
         self._workers.pop(worker, None)
+
+    def departed(self) -> Tally:
+        return self._departed
+
+    def put_departed(self, tally: Tally) -> None:
+        self._departed = tally
 
     # Namespaces and keys
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rowvec.api_key import ApiKey
@@ -20,6 +20,7 @@ from rowvec.model import (
     TaskState,
     WorkerInfo,
 )
+from rowvec.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,14 @@ class Book(ABC):
         """Tasks which that worker plans or settles, each held."""
 
     @abstractmethod
+    def counted(self) -> Mapping[str, int]:
+        """How many tasks that have not ended callers see in each state."""
+
+    @abstractmethod
+    def slowest(self) -> Mapping[TaskState, float]:
+        """Of the tasks seen as processing, by where they stand: the earliest `rules.last_progress`."""
+
+    @abstractmethod
     def finishable(self) -> list[Entry]:
         """Tasks that may have come to their end, each held: at least all those that `finished` would move."""
 
@@ -203,6 +212,14 @@ class Book(ABC):
 
     @abstractmethod
     def drop_worker(self, worker: str) -> None: ...
+
+    @abstractmethod
+    def departed(self) -> Tally:
+        """What workers did that are not there any more."""
+
+    @abstractmethod
+    def put_departed(self, tally: Tally) -> None:
+        """By who is alone with burials."""
 
     # Namespaces and keys
 

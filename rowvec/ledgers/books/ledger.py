@@ -10,7 +10,7 @@ from zlib import crc32
 
 from rowvec.api_key import ApiKey
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey, WrongState
-from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Page, Submitted
+from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Overview, Page, Submitted
 from rowvec.ledgers.books import forgetting, lifecycle, queue, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
@@ -184,6 +184,9 @@ class BookLedger(Ledger):
         self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
     ) -> bool:
         return await self._write(lambda book: roster.beat(book, worker, holding, waits, usage))
+
+    async def overview(self) -> Overview:
+        return await self._read(lambda book: roster.overview(book))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))

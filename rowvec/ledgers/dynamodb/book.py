@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -110,10 +110,22 @@ class DynamoBook(DynamoShelf):
         return list(islice((e for e in wanted if tenant in (None, e.task.spec.tenant)), limit))
 
     def unended(self) -> list[Entry]:
-        states = [
-            self._table.query(TASKS, f"{seen}#", f"{seen}#{LAST}", "by_state") for seen in rules.UNENDED
-        ]
+        states = [self._listed(seen) for seen in rules.UNENDED]
         return [r.entry for r in self._each(chain.from_iterable(states)) if not r.entry.task.state.ended]
+
+    def counted(self) -> Mapping[str, int]:
+        counts = {seen: sum(1 for _ in self._listed(seen)) for seen in rules.UNENDED}
+        return {seen: count for seen, count in counts.items() if count}
+
+    def slowest(self) -> Mapping[TaskState, float]:
+        found: dict[TaskState, float] = {}
+        for record in self._each(self._listed(rules.PROCESSING)):
+            task = record.entry.task
+            found[task.state] = min(found.get(task.state, self.now), rules.last_progress(task))
+        return found
+
+    def _listed(self, seen: str) -> Iterator[Item]:
+        return self._table.query(TASKS, f"{seen}#", f"{seen}#{LAST}", "by_state")
 
     def children(self, task_id: str) -> list[Entry]:
         items = self._table.query(f"task#{task_id}", "child#", f"child#{LAST}")

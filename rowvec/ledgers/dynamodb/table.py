@@ -43,16 +43,19 @@ def delete(key: Key, *tests: Test) -> Action:
     return Action("Delete", {"Key": _key(key), **_condition(tests)})
 
 
-def add(key: Key, numbers: Mapping[str, int], *tests: Test) -> Action:
-    """Add to these numbers of an item."""
+def add(key: Key, numbers: Mapping[str, int], moments: Mapping[str, float], *tests: Test) -> Action:
+    """Add to these numbers of an item, and set these times of it."""
     condition = _condition(tests)
-    names = {f"#a{n}": name for n, name in enumerate(numbers)}
-    values = {f":a{n}": _packed(value) for n, value in enumerate(numbers.values())}
+    changes = {**numbers, **moments}
+    names = {f"#a{n}": name for n, name in enumerate(changes)}
+    values = {f":a{n}": _packed(value) for n, value in enumerate(changes.values())}
+    added = ", ".join(f"#a{n} :a{n}" for n in range(len(numbers)))
+    moved = ", ".join(f"#a{n} = :a{n}" for n in range(len(numbers), len(changes)))
     return Action(
         "Update",
         {
             "Key": _key(key),
-            "UpdateExpression": "ADD " + ", ".join(f"#a{n} :a{n}" for n in range(len(numbers))),
+            "UpdateExpression": f"ADD {added}" + (f" SET {moved}" if moved else ""),
             **condition,
             "ExpressionAttributeNames": names | condition.get("ExpressionAttributeNames", {}),
             "ExpressionAttributeValues": values | condition.get("ExpressionAttributeValues", {}),
@@ -183,7 +186,7 @@ class Table:
 
     def next_number(self, key: Key) -> int:
         """One more than ever before; numbers may be left out."""
-        action = add(key, {"number": 1})
+        action = add(key, {"number": 1}, {})
         answer = self.ask(
             lambda client: client.update_item(TableName=self.name, ReturnValues="UPDATED_NEW", **action.body)
         )

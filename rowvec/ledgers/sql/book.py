@@ -56,6 +56,19 @@ _OPEN = {"key_share": True}
 _TASKS, _CHUNKS, _WORKERS = select(tasks), select(chunks), select(workers).order_by(workers.c.id)
 _ONE_TASK = _TASKS.where(tasks.c.id == bindparam("wanted"))
 _ONE_HELD = {key_share: _ONE_TASK.with_for_update(key_share=key_share) for key_share in (True, False)}
+_COUNTED = (
+    select(tasks.c.seen, func.count().label("many"))
+    .where(tasks.c.seen.in_(rules.UNENDED))
+    .group_by(tasks.c.seen)
+)
+_SLOWEST = (
+    select(
+        tasks.c.state,
+        func.min(func.coalesce(tasks.c.progressed_at, tasks.c.started_at, tasks.c.created_at)),
+    )
+    .where(tasks.c.seen == rules.PROCESSING)
+    .group_by(tasks.c.state)
+)
 _CHILDREN = _TASKS.where(tasks.c.parent_id == bindparam("wanted")).order_by(tasks.c.position)
 
 
@@ -132,6 +145,12 @@ class SqlBook(SqlShelf):
 
     def held_by(self, worker: str) -> list[Entry]:
         return self._entries(tasks.c.worker == worker, held=_OPEN)
+
+    def counted(self) -> Mapping[str, int]:
+        return {row.seen: row.many for row in self._connection.execute(_COUNTED)}
+
+    def slowest(self) -> Mapping[TaskState, float]:
+        return {TaskState(state): at for state, at in self._connection.execute(_SLOWEST)}
 
     def finishable(self) -> list[Entry]:
         counted_out = (tasks.c.state == TaskState.PROCESSING.value) & (
