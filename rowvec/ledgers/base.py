@@ -70,6 +70,11 @@ class Around:
     pauses: Sequence[ProviderPause]
 
 
+def task_account(task_id: str) -> str:
+    """Of the tokens of a task with a budget."""
+    return f"task {task_id}"
+
+
 class Ledger(ABC):
     @classmethod
     @abstractmethod
@@ -160,6 +165,23 @@ class Ledger(ABC):
 
         Many go in steps, each of which may be repeated. Raises UnknownTask, and WrongState unless the task
         has failed or is at work.
+        """
+
+    @abstractmethod
+    async def seal(self, task_id: str) -> Task:
+        """See to it that an ended task never goes on: a failed one becomes cancelled, and keeps its error.
+
+        Idempotent. Raises UnknownTask, and WrongState where it has not ended.
+        """
+
+    @abstractmethod
+    async def forget(self, task_id: str) -> None:
+        """Remove a task that is completed or cancelled with its chunks, its idempotency key and what it has
+        spent, as if it had never been; its order is not given out again. Of those which name it as their
+        parent nothing changes.
+
+        A large one goes in steps, each of which may be repeated. Raises UnknownTask, and WrongState in any
+        other state.
         """
 
     # Planning

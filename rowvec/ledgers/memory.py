@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, islice
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
@@ -60,6 +61,7 @@ class MemoryBook(Book):
     def __init__(self) -> None:
         self.now = 0.0
         self._entries: dict[str, Entry] = {}
+        self._orders = count(1)
         self._chunks: dict[str, dict[int, Chunk]] = {}
         self._workers: dict[str, WorkerInfo] = {}
         self._fillings: dict[str, Filling] = {}
@@ -74,7 +76,7 @@ class MemoryBook(Book):
         return self._entries.get(task_id)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, len(self._entries) + 1, fingerprint, key)
+        entry = Entry(task, next(self._orders), fingerprint, key)
         self._entries[task.id] = entry
         self._chunks[task.id] = {}
         return entry
@@ -117,6 +119,9 @@ class MemoryBook(Book):
 
     def finishable(self) -> list[Entry]:
         return list(self._unended())
+
+    def drop(self, entry: Entry) -> None:
+        del self._entries[entry.task.id], self._chunks[entry.task.id]
 
     def _unended(self) -> Iterable[Entry]:
         return (entry for entry in self._entries.values() if not entry.task.state.ended)
@@ -179,6 +184,13 @@ class MemoryBook(Book):
         failed = self._in(task_id, ChunkState.FAILED)
         self.put_chunks([rules.anew(chunk) for chunk in failed])
 
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        shelf = self._chunks[task_id]
+        gone = list(islice(shelf, most))
+        for number in gone:
+            del shelf[number]
+        return len(gone)
+
     def _shelf(self, task: Task, worker: str, most: int, most_per_task: Allowance | None) -> Shelf:
         mine = len(self.claimed_by(worker, task.id))
         room = most if most_per_task is None else min(most, most_per_task(task) - mine)
@@ -223,6 +235,9 @@ class MemoryBook(Book):
 
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._drawn[account] = drawn
+
+    def drop_drawn(self, account: str) -> None:
+        self._drawn.pop(account, None)
 
     # Providers
 

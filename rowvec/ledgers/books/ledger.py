@@ -11,7 +11,7 @@ from zlib import crc32
 from rowvec.api_key import ApiKey
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey, WrongState
 from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Page, Submitted
-from rowvec.ledgers.books import lifecycle, queue, roster, rules, work
+from rowvec.ledgers.books import forgetting, lifecycle, queue, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
     Chunk,
@@ -38,7 +38,7 @@ class BookLedger(Ledger):
     """What is left to a backend: to open a book for reading, and one for writing."""
 
     retries_at_once = 500
-    """How many chunks one transaction makes ready again."""
+    """How many chunks one transaction makes ready again, or removes."""
 
     @abstractmethod
     async def _read(self, do: Callable[[Book], T]) -> T:
@@ -128,6 +128,13 @@ class BookLedger(Ledger):
 
     async def finish_if_done(self, task_id: str) -> None:
         await self._write(lambda book: lifecycle.finish(book, book.entry(task_id)))
+
+    async def seal(self, task_id: str) -> Task:
+        return await self._write(lambda book: forgetting.seal(book, task_id))
+
+    async def forget(self, task_id: str) -> None:
+        while await self._write(lambda book: forgetting.forget(book, task_id, self.retries_at_once)):
+            pass
 
     # Planning and settling
 
