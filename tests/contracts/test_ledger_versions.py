@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +25,11 @@ pytestmark = pytest.mark.anyio
 ROWS, PATIENCE = 1_500, 90.0
 
 
+def started(url: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.contracts.previous_worker", url, str(folder)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.mark.parametrize("kind", sorted(SQL))
 async def test_an_old_worker_and_a_new_one_share_a_task(kind: str, tmp_path: Path) -> None:
     """Both do chunks of it, at the same time; none is lost or doubled, and the index agrees."""
@@ -31,12 +37,9 @@ async def test_an_old_worker_and_a_new_one_share_a_task(kind: str, tmp_path: Pat
     (tmp_path / "rows.csv").write_text("id,text\n" + "".join(f"r{n},text {n}\n" for n in range(ROWS)))
     url = SQL[kind](tmp_path)
     climbed(url, SHAPE)
-    command = [sys.executable, "-m", "tests.contracts.previous_worker", url, str(tmp_path)]
-    pipe = asyncio.subprocess.PIPE
-    old = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
-    assert old.stdin and old.stdout
-    try:
-        assert await old.stdout.readline() == b"ready\n"
+    with started(url, tmp_path) as old:
+        assert old.stdin and old.stdout
+        assert await asyncio.to_thread(old.stdout.readline) == "ready\n"
         machine, stop = opened(url, tmp_path), asyncio.Event()
         await machine.ledger.ready()
         assert on(url, shape.is_today)
@@ -51,11 +54,7 @@ async def test_an_old_worker_and_a_new_one_share_a_task(kind: str, tmp_path: Pat
         old.stdin.close()
         stop.set()
         await new
-        assert await old.wait() == 0
-    finally:
-        if old.returncode is None:
-            old.kill()
-            await old.wait()
+        assert await asyncio.to_thread(old.wait, PATIENCE) == 0
     chunks = [chunk async for chunk in done_chunks(machine.ledger, task_id)]
     told = await verify(machine, task_id)
     await machine.close()
