@@ -36,7 +36,8 @@ GONE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """`pid` is the process that held work, 0 where none did; `until` is when a stopped one went on."""
+    """`pid` is the process that held work, 0 where none did; `until` is when a stopped one went on, or
+    PostgreSQL answered again."""
 
     kind: str
     at: float
@@ -103,14 +104,13 @@ class Blows:
         blow = Blow(API, time.time())
         self._whole.service.kill()
         self._whole.service.start()
-        self._whole.service.wait_alive()
         return blow
 
     def _kill_postgres(self) -> Blow:
         blow = Blow(POSTGRES, time.time())
         self._postgres.kill()
         self._postgres.start()
-        return blow
+        return replace(blow, until=time.time())
 
     def _without_pid(self, kind: str, strike: Callable[[], None]) -> Blow:
         blow = Blow(kind, time.time())
@@ -157,12 +157,13 @@ class Blows:
         pools = [(worker, process) for worker in workers for process in worker.pool()]
         self._chance.shuffle(pools)
         with suppress(psycopg.OperationalError):
-            return next((found for found in pools if self._history.held(found[1].pid)), None)
+            busy = self._history.busy()
+            return next((found for found in pools if found[1].pid in busy), None)
         return None
 
     def _holds_nothing(self, pid: int) -> bool:
         with suppress(psycopg.OperationalError):
-            return not self._history.held(pid)
+            return pid not in self._history.busy()
         return False
 
 
