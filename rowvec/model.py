@@ -174,7 +174,8 @@ class Task:
 
     `rows_planned` counts the rows of all chunks appended so far; it is the total once `planned`.
     `counts` holds the sums over done chunks, after settling less the doubles found across chunks.
-    `version` grows with every change. Times are seconds since the epoch on the ledger's clock.
+    `version` grows with every change, `order` with every submission. Times are seconds since the epoch on the
+    ledger's clock, which may be set back.
     """
 
     id: str
@@ -199,6 +200,7 @@ class Task:
     fence: int = 0
     worker: str | None = None
     version: int = 0
+    order: int = 0
 
     @property
     def unprocessed(self) -> int:

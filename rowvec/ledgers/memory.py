@@ -74,7 +74,7 @@ class MemoryBook(Book):
         return self._entries.get(task_id)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, len(self._entries) + 1, fingerprint, key)
+        entry = Entry(replace(task, order=len(self._entries) + 1), fingerprint, key)
         self._entries[task.id] = entry
         self._chunks[task.id] = {}
         return entry

@@ -25,6 +25,8 @@ SHARES = {PROCESS: 0.44, PROGRAM: 0.18, HOST: 0.2, API: 0.12, POSTGRES: 0.06}
 BESIDE = {REDIS: 5, FLUSH: 5, STOP: 6, STORM: 5}
 """Beside fifty kills and more."""
 
+ELSEWHERE = "elsewhere"
+"""How the names of the other hosts begin."""
 SILENT_SECONDS = 0.7
 """For so long the file store does not answer before a worker is stopped: some of its chunks then have nothing
 left to do but the commit, which comes late."""
@@ -96,7 +98,7 @@ class Blows:
         worker.kill()
         if kind == HOST:
             self._hosts += 1
-            worker.host = f"elsewhere-{self._hosts}"
+            worker.host = f"{ELSEWHERE}-{self._hosts}"
         worker.start()
         return blow
 

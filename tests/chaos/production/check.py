@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.chaos.check import other_counts
-from tests.chaos.production.blows import KILLS, STOP
+from tests.chaos.production.blows import ELSEWHERE, KILLS, PROCESS, PROGRAM, STOP
 from tests.chaos.production.history import DONE, Hold, holds
 from tests.chaos.production.run import Outcome
 from tests.chaos.production.takeover import TOGETHER, Times, presence, struck, taken_over
@@ -95,6 +95,14 @@ def too_slow(outcome: Outcome) -> list[Problem]:
 
 
 def times_of(outcome: Outcome) -> dict[str, Times]:
-    """From a blow to the next claim, by the kind of blow and together."""
+    """From a blow to the next claim, as long as a worker was there, by the kind of blow and together."""
     there = presence(outcome.came, outcome.blows)
     return taken_over(holds(outcome.notes), outcome.blows, there)
+
+
+def times_beside(outcome: Outcome) -> dict[str, Times]:
+    """As long as there was a worker of the same host, which needs to wait for no lease."""
+    here = {worker: at for worker, at in outcome.came.items() if not worker.startswith(ELSEWHERE)}
+    blows = [blow for blow in outcome.blows if blow.kind in (PROCESS, PROGRAM)]
+    times = taken_over(holds(outcome.notes), blows, presence(here, outcome.blows))
+    return {kind: each for kind, each in times.items() if kind in (PROCESS, PROGRAM)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.chaos import report
 from tests.chaos.production.blows import KILLS, REDIS
-from tests.chaos.production.check import TAKEN_OVER_WITHIN, late, problems, times_of, too_slow
+from tests.chaos.production.check import TAKEN_OVER_WITHIN, late, problems, times_beside, times_of, too_slow
 from tests.chaos.production.history import holds
 from tests.chaos.production.run import Chaos, Outcome, Setup
 from tests.chaos.production.takeover import taken_back, taken_over
@@ -48,7 +48,8 @@ def _details(outcome: Outcome, kinds: Counter[str]) -> str:
             report.counts(f"faults; requests: {asked}", dict(sorted(outcome.faults.items()))),
             report.takeovers("taken back, s", taken_back(held, outcome.blows)),
             report.takeovers("and claimed by another, s", taken_over(held, outcome.blows)),
-            report.takeovers(f"while somebody was there (p99: {allowed:g})", times_of(outcome)),
+            report.takeovers(f"while a worker was there (p99: {allowed:g})", times_of(outcome)),
+            report.takeovers("while one of the same host was", times_beside(outcome)),
             report.counts("what it cost", _cost(outcome)),
         ]
     )  # fmt: skip

@@ -22,12 +22,12 @@ from tests.acceptance.service import ENDED
 from tests.chaos.check import COUNTED
 from tests.chaos.production import bill, weather
 from tests.chaos.production.bill import Bill
-from tests.chaos.production.blows import Blow, Blows, schedule
+from tests.chaos.production.blows import ELSEWHERE, Blow, Blows, schedule
 from tests.chaos.production.history import History, Note, holds
 from tests.servers import moto, postgres, redis
 
 NAMESPACE = "chaos"
-ELSEWHERE = {"three": "elsewhere"}
+AWAY = {"three": ELSEWHERE}
 """A worker whose end no other can see but by its silence, beside two on this host."""
 TOKENS_A_ROW = 20
 LEAST_TOKENS = 100_000.0
@@ -118,7 +118,7 @@ class Chaos:
             "LEASE_SECONDS": f"{self._setup.lease:g}",
         }
         whole = ending.enter_context(
-            production(self._folder / "whole", openai, pinecone, files, ELSEWHERE, **settings)
+            production(self._folder / "whole", openai, pinecone, files, AWAY, **settings)
         )
         history = History(ledger.url)
         ending.callback(history.close)
