@@ -33,7 +33,7 @@ TOKENS_A_ROW = 20
 LEAST_TOKENS = 100_000.0
 HIT_SHARE = 0.85
 """Of the chunks are done when the last blow falls: whoever is started for it still gets some."""
-TAIL_SECONDS = 30.0
+TAIL_SECONDS = 12.0
 SECONDS_A_BLOW = 4.0
 """At first: the budget of tokens follows what blows take, so that the rows last as long as they do."""
 SECONDS_BETWEEN = 1.5
