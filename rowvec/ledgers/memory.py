@@ -79,7 +79,7 @@ class MemoryBook(Book):
         return self._entries.get(task_id)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, next(self._orders), fingerprint, key)
+        entry = Entry(replace(task, order=next(self._orders)), fingerprint, key)
         self._entries[task.id] = entry
         self._chunks[task.id] = {}
         return entry

@@ -55,6 +55,15 @@ async def test_submit_records_a_pending_task(ledger: Ledger, clock: Clock) -> No
     assert (task.started_at, task.completed_at, await ledger.now()) == (None, None, clock.at)
 
 
+async def test_a_later_task_is_later_when_the_clock_was_set_back(ledger: Ledger, clock: Clock) -> None:
+    """The order grows with every submission, and is still the same when the task has changed."""
+    first = (await ledger.submit(spec("first.csv"))).task
+    clock.at -= 100
+    second = (await ledger.submit(spec("second.csv"))).task
+    changed = await ledger.flag(first.id, Flag.PAUSE)
+    assert changed.order == first.order < second.order == (await ledger.task(second.id)).order
+
+
 async def test_equal_running_spec_is_one_task(ledger: Ledger) -> None:
     """An equal spec is answered with the task that has not ended, and with a new one after."""
     first = await ledger.submit(spec())

@@ -104,7 +104,7 @@ def running(folder: Path, address: str = "127.0.0.1") -> Iterator[Moto]:
             httpx2.get(f"{moto.url}/moto-api/data.json", timeout=60).raise_for_status()
             yield moto
         finally:
-            process.terminate()
+            process.kill()  # also one that was stopped, which would hear of nothing else
 
 
 @cache

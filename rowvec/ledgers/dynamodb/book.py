@@ -70,7 +70,7 @@ class DynamoBook(DynamoShelf):
         return None if record is None else record.entry
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, self._table.next_number(ORDER), fingerprint, key)
+        entry = Entry(replace(task, order=self._table.next_number(ORDER)), fingerprint, key)
         self._draft.begin(Record(entry))
         self._draft.also(put(about_item(entry), ABSENT))
         if key is not None:

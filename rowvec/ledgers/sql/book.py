@@ -89,7 +89,7 @@ class SqlBook(SqlShelf):
         return None if row is None else entry_of(row)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, 0, fingerprint, key)
+        entry = Entry(task, fingerprint, key)
         row = {
             "id": task.id,
             "spec": task.spec.to_json(),
