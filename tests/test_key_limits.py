@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield made
 
 
-def limited(home: House, name: str, **limits: int) -> str:
+def limited(home: House, name: str, **limits: Any) -> str:
     return home.hand_out(name, for_tenant("acme", Grants(Scope.WRITE, **limits)))
 
 

@@ -163,6 +163,7 @@ def production(
     pinecone: Standin,
     moto: Moto,
     elsewhere: Mapping[str, str] = NOBODY_ELSE,
+    /,
     **settings: str,
 ) -> Iterator[Production]:
     """Two Celery workers and an API process that are ready, with a bucket of their own.

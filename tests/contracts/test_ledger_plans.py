@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import Connection, event, insert, select
 
 from rowvec.ledgers.sql import SqlLedger
+from rowvec.ledgers.sql.postgresql import Postgresql
+from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.ledgers.sql.tables import chunks, tasks
 from rowvec.model import ChunkFiles, ChunkState, Flag, TaskState
 from tests.contracts.ledger_kit import READ, SQL, number_of, planned_task, spec, worker
@@ -25,6 +27,7 @@ class Crowd:
 
     def __init__(self, ledger: SqlLedger) -> None:
         self.ledger = ledger
+        assert isinstance(ledger._database, Postgresql | Sqlite)
         self._engine = ledger._database._engine
         self._heard: list[tuple[str, Any]] = []
 

@@ -60,8 +60,8 @@ def proxy(service: str, folder: Path) -> Iterator[Proxy]:
     certificate(folder)
     (folder / "vectordb-api.conf").write_text(moved(it, service))
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
-    command = ["nginx", "-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
-    server = Server(command, folder / "log", lambda: answers(it))
+    files = ["-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
+    server = Server(["nginx", *map(str, files)], folder / "log", lambda: answers(it))
     server.start()
     try:
         yield it

@@ -41,7 +41,7 @@ class PostgresServer(Server):
             "shared_buffers": "64MB", "max_connections": "200", **settings,
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [programs() / "postgres", "-D", self._data, *options]
+        command: list[str | Path] = [programs() / "postgres", "-D", self._data, *options]
         super().__init__(command, folder / "postgres.log", self._selects, self._user, signal.SIGINT)
 
     def make_cluster(self) -> None:
@@ -52,7 +52,7 @@ class PostgresServer(Server):
         if self._user is not None:
             for path in (folder, secret):
                 shutil.chown(path, self._user)
-        command = [
+        command: list[str | Path] = [
             *as_user(self._user), programs() / "initdb", "--pgdata", self._data, "--no-sync",
             "--username", USER, "--pwfile", secret, "--auth", "scram-sha-256",
             "--encoding", "UTF8", "--locale", "C",

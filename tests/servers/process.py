@@ -134,7 +134,7 @@ def _with_the_tests(user: str | None) -> list[str]:
 def _alive(process: psutil.Process) -> bool:
     """A zombie holds nothing any more; whoever inherited it may take its time."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import stat
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -134,11 +136,9 @@ def test_a_forged_or_old_cookie_opens_nothing(shared: House, monkeypatch: pytest
 
 def _at(monkeypatch: pytest.MonkeyPatch, shift: int, make: object) -> str:
     """What would have been signed then."""
-    import itsdangerous.timed as timed
-
-    real = timed.time.time
+    real = time.time
     with monkeypatch.context() as then:
-        then.setattr(timed, "time", type("Clock", (), {"time": staticmethod(lambda: real() + shift)}))
+        then.setattr("itsdangerous.timed.time", SimpleNamespace(time=lambda: real() + shift))
         return str(make())  # type: ignore[operator]
 
 
@@ -200,7 +200,7 @@ def test_forms_that_are_not_ours_change_nothing(shared: House, token: str | None
 
 def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
     """Whole from the first moment, and readable by its owner only."""
-    config = Settings(_env_file=None, data_dir=tmp_path / "data")  # type: ignore[call-arg]
+    config = Settings(_env_file=None, data_dir=tmp_path / "data")
     with ThreadPoolExecutor(16) as pool:
         found = set(pool.map(lambda _: session_secret(config), range(64)))
     (secret,) = found
@@ -212,7 +212,7 @@ def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize("secret", ["short", "changeme-changeme-changeme-changeme"])
 def test_a_weak_secret_is_refused(tmp_path: Path, secret: str) -> None:
     """In words that do not repeat it."""
-    config = Settings(_env_file=None, data_dir=tmp_path, session_secret=secret)  # type: ignore[call-arg,arg-type]
+    config = Settings(_env_file=None, data_dir=tmp_path, session_secret=secret)
     with pytest.raises(NotConfigured, match="SESSION_SECRET") as refused:
         session_secret(config)
     assert secret not in refused.value.message
