@@ -538,7 +538,7 @@ def test_probes_and_metrics(running: Running, landed: str) -> None:
         assert anybody.get("/readyz").status_code == 200
         text = anybody.get("/metrics").text
     assert 'route="/api/v1/status/{task_id}",status="200"' in text
-    assert 'vectordb_workers{state="active"} 1' in text
+    assert 'vectordb_workers{state="alive"} 1.0' in text
     assert landed not in text
 
 

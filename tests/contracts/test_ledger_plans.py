@@ -117,6 +117,7 @@ ASKED: dict[str, Callable[[Crowd], Awaitable[object]]] = {
     "page completed": lambda crowd: crowd.ledger.tasks(state="completed"),
     "chunks": lambda crowd: crowd.ledger.chunks("t500", 100),
     "chunks in a state": lambda crowd: crowd.ledger.chunks("t500", 100, 60, ChunkState.READY),
+    "chunks with rejected rows": lambda crowd: crowd.ledger.rejecting("t500"),
     "children": lambda crowd: crowd.ledger.children("t500"),
     "around": lambda crowd: crowd.ledger.around("t500"),
     "submit": lambda crowd: crowd.ledger.submit(spec("new")),

@@ -36,14 +36,14 @@ _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.cli
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*arguments: str) -> Iterator[Browser]:
     """Debian's, without a window. One for a whole file of tests."""
     path = shutil.which("chromium")
     if path is None:
         raise RuntimeError("There is no Chromium on this machine. Install it: apt-get install chromium")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:
@@ -99,9 +99,12 @@ class Person:
 
 
 @contextmanager
-def person(browser: Browser, url: str) -> Iterator[Person]:
-    """A fresh browser profile on the service at `url`. Raises AssertionError at the end for any complaint."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+def person(browser: Browser, url: str, trusts_all: bool = False) -> Iterator[Person]:
+    """A fresh browser profile on the service at `url`. Raises AssertionError at the end for any complaint.
+    Who `trusts_all` takes any certificate."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, accept_downloads=True, ignore_https_errors=trusts_all
+    )
     context.set_default_timeout(PATIENCE_MS)
     made = Person(context.new_page(), url)
     made.page.expose_function("tellViolation", lambda told: made.complaints.append(told))

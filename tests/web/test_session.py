@@ -111,12 +111,15 @@ def test_a_revoked_key_ends_its_sessions(shared: House) -> None:
             assert httpx2.get(f"{url}/tasks", headers=PAGE, cookies=cookies).status_code == 303
 
 
-def test_signing_out_forgets_the_cookie(shared: House) -> None:
-    """And needs the form's token, like every other form."""
+def test_signing_out_ends_the_session(shared: House) -> None:
+    """For all who have its cookie, on every process; no other session of the key."""
     with Visitor(shared.first.url, OPERATOR) as visitor:
+        cookies = dict(visitor._http.cookies)
         answer = visitor.post("/sign-out")
         assert answer.status_code == 303 and "Max-Age=0" in answer.headers["set-cookie"]
         assert visitor.get("/tasks").status_code == 303
+    for url in (shared.first.url, shared.second.url):
+        assert httpx2.get(f"{url}/tasks", headers=PAGE, cookies=cookies).status_code == 303
 
 
 def test_a_forged_or_old_cookie_opens_nothing(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:

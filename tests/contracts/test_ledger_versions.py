@@ -1,0 +1,66 @@
+"""A worker of the version before and one of this do one task together, while the ledger changes its shape."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from rowvec.intake import TaskRequest, submit
+from rowvec.ledgers.sql import shape
+from rowvec.model import TaskState
+from rowvec.rejected import done_chunks
+from rowvec.verify import verify
+from rowvec.worker import Worker
+from tests.contracts.ledger_kit import SQL
+from tests.contracts.previous_worker import SHAPE, UNKNOWN, opened
+from tests.contracts.test_ledger_shape import climbed, on
+from tests.http_service import ROOT
+
+pytestmark = pytest.mark.anyio
+
+ROWS, PATIENCE = 1_500, 90.0
+
+
+@pytest.mark.parametrize("kind", sorted(SQL))
+async def test_an_old_worker_and_a_new_one_share_a_task(kind: str, tmp_path: Path) -> None:
+    """Both do chunks of it, at the same time; none is lost or doubled, and the index agrees."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "rows.csv").write_text("id,text\n" + "".join(f"r{n},text {n}\n" for n in range(ROWS)))
+    url = SQL[kind](tmp_path)
+    climbed(url, SHAPE)
+    command = [sys.executable, "-m", "tests.contracts.previous_worker", url, str(tmp_path)]
+    pipe = asyncio.subprocess.PIPE
+    old = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+    assert old.stdin and old.stdout
+    try:
+        assert await old.stdout.readline() == b"ready\n"
+        machine, stop = opened(url, tmp_path), asyncio.Event()
+        await machine.ledger.ready()
+        assert on(url, shape.is_today)
+        wish = TaskRequest("local", "rows.csv", "default", 10, id_column="id", text_columns=["text"])
+        task_id = (await submit(machine, wish)).task.id
+        async with asyncio.timeout(PATIENCE):
+            while not (await machine.ledger.task(task_id)).chunks_done:
+                await asyncio.sleep(0.01)
+            new = asyncio.create_task(Worker(machine, poll=0.01).run(stop))
+            while not (task := await machine.ledger.task(task_id)).state.ended:
+                await asyncio.sleep(0.05)
+        old.stdin.close()
+        stop.set()
+        await new
+        assert await old.wait() == 0
+    finally:
+        if old.returncode is None:
+            old.kill()
+            await old.wait()
+    chunks = [chunk async for chunk in done_chunks(machine.ledger, task_id)]
+    told = await verify(machine, task_id)
+    await machine.close()
+
+    assert (task.state, task.counts.upserted, len(chunks)) == (TaskState.COMPLETED, ROWS, ROWS // 10)
+    assert told.ok and told.stored == told.found == ROWS
+    by_old = [chunk for chunk in chunks if all(getattr(chunk, name) is None for name in UNKNOWN["chunk"])]
+    assert 0 < len(by_old) < len(chunks)
