@@ -133,7 +133,7 @@ class _Earlier:
 
     async def _is_earlier(self, task_id: str) -> bool:
         try:
-            return (await self.ledger.task(task_id)).created_at < self.task.created_at
+            return (await self.ledger.task(task_id)).order < self.task.order
         except UnknownTask:
             return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -16,14 +17,44 @@ CLOCK_STEP = 10.0
 """Seconds by which a corrected system clock may move a living process's start."""
 
 
-async def sweep(ledger: Ledger, lease_seconds: float) -> int:
-    """One round; returns how many pieces of work were taken back.
+LONGEST_PAUSE = 5.0
+"""Seconds between two rounds, at most; else a quarter of a lease."""
 
-    A worker of this host whose process is gone is dead at once; any other when its lease has run out.
-    """
-    gone = [worker.id for worker in await ledger.workers() if _is_gone(worker)]
-    taken = await ledger.bury(gone) if gone else 0
-    return taken + await ledger.sweep(lease_seconds)
+LOOK_SECONDS = 1.0
+"""So often, between two rounds, the processes of this host are looked at, for which nobody else is asked."""
+
+
+@dataclass(slots=True)
+class Sweeper:
+    """One worker's rounds. A worker of this host whose process is gone is dead at once; any other when its
+    lease has run out."""
+
+    ledger: Ledger
+    lease_seconds: float
+    _neighbours: list[WorkerInfo] = field(default_factory=list)
+
+    async def round(self) -> int:
+        """How many pieces of work were taken back."""
+        self._neighbours = []
+        workers = await self.ledger.workers()
+        gone = [worker.id for worker in workers if _is_gone(worker)]
+        taken = await self.ledger.bury(gone) if gone else 0
+        taken += await self.ledger.sweep(self.lease_seconds)
+        here = this_host()
+        self._neighbours = [worker for worker in workers if worker.host == here and worker.id not in gone]
+        return taken
+
+    async def pause(self) -> None:
+        """Until the next round is due, or a process of this host is gone that was there at the last one."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + min(LONGEST_PAUSE, self.lease_seconds / 4)
+        while (left := due - loop.time()) > 0 and not any(map(_is_gone, self._neighbours)):
+            await asyncio.sleep(min(LOOK_SECONDS, left))
+
+
+async def sweep(ledger: Ledger, lease_seconds: float) -> int:
+    """One round of somebody who makes no other."""
+    return await Sweeper(ledger, lease_seconds).round()
 
 
 async def living(ledger: Ledger, lease_seconds: float) -> list[WorkerInfo]:

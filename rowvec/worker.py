@@ -23,7 +23,7 @@ from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
 from rowvec.settle import run_settle
-from rowvec.sweeper import sweep, this_host
+from rowvec.sweeper import Sweeper, this_host
 from rowvec.telling import Telling
 from rowvec.waits import Waits
 
@@ -47,8 +47,8 @@ class Worker:
 
     `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
     stopping one lets its pieces end before it hands them back and puts down what they have paid for.
-    `on_new_task` is called once for each task of which this worker gets chunks: others may be asleep, and
-    there may be more of them.
+    `ring` is called when others may be asleep and there may be work for them: once for each task of which
+    this worker gets chunks, and whenever it has taken work back from the dead.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Worker:
         poll: float = 0.25,
         grace: float = 5.0,
         retry: RetryPolicy | None = None,
-        on_new_task: Callable[[], Awaitable[None]] | None = None,
+        ring: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._machine = machine
         self._slots = slots or max(machine.embedder.in_flight, machine.store.in_flight)
@@ -72,7 +72,7 @@ class Worker:
         self._broken: BaseException | None = None
         self._woken = asyncio.Event()
         self._resting = asyncio.Event()
-        self._on_new_task = on_new_task
+        self._ring = ring
         self._seen: deque[str] = deque(maxlen=64)
         self.id = ""
 
@@ -138,8 +138,8 @@ class Worker:
         tasks = {claim.task.id for claim in claims if claim.kind is WorkKind.CHUNK}
         new = tasks.difference(self._seen)
         self._seen.extend(new)
-        if new and self._on_new_task:
-            await self._on_new_task()
+        if new and self._ring:
+            await self._ring()
 
     async def _idle(self, stopped: asyncio.Task[bool]) -> None:
         """Until a piece ends, the worker is woken or told to stop, or it is time to look again."""
@@ -279,9 +279,13 @@ class Worker:
         await self._enlist()
 
     async def _sweep(self) -> None:
+        sweeper = Sweeper(self._machine.ledger, self._machine.limits.lease_seconds)
         while True:
-            await self._weather(sweep(self._machine.ledger, self._machine.limits.lease_seconds), 0)
-            await asyncio.sleep(min(5.0, self._machine.limits.lease_seconds / 4))
+            if await self._weather(sweeper.round(), 0):
+                self._woken.set()
+                if self._ring:
+                    await self._ring()
+            await sweeper.pause()
 
     async def _weather(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
         """The ledger's answer, or `otherwise` while it cannot be reached: the loops come round again."""

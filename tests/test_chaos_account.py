@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from math import inf
 
 import pytest
 
 from tests.chaos.production.bill import Bill, handed_on, in_flight, settlings
-from tests.chaos.production.blows import HOST, KILLS, PROCESS, Blow, schedule
+from tests.chaos.production.blows import HOST, KILLS, POSTGRES, PROCESS, STOP, Blow, schedule
 from tests.chaos.production.history import OPEN, SETTLE, Note, holds
-from tests.chaos.production.takeover import Times, taken_back, taken_over
+from tests.chaos.production.takeover import TOGETHER, Times, presence, taken_back, taken_over
 
 A, B = "here-11-aa", "here-22-bb"
 
@@ -45,6 +46,19 @@ def test_work_lies_from_the_blow_to_the_next_claim() -> None:
     assert taken_back(holds(LOST_ONCE), [Blow(PROCESS, 4.0, 11), Blow(HOST, 7.0, 22)])[PROCESS].seconds == [
         1.0
     ]
+
+
+def test_only_time_in_which_a_worker_and_the_ledger_were_there_counts() -> None:
+    """One that is stopped is not there until it goes on, one that is killed never again."""
+    blows = [Blow(PROCESS, 4.0, 11), Blow(STOP, 6.0, 22, 7.0), Blow(POSTGRES, 8.0, 0, 8.25)]
+    there = presence({A: 1.0, B: 5.0}, blows)
+    assert there.spans == [(1.0, 4.0), (5.0, 6.0), (7.0, 8.0), (8.25, inf)]
+    assert there.seconds(3.5, 6.5) == 1.5
+    assert taken_over(holds(LOST_ONCE), blows[:1], there)[TOGETHER].seconds == [1.0]
+
+
+def test_workers_that_were_there_together_are_counted_once() -> None:
+    assert presence({A: 1.0, B: 2.0}, [Blow(PROCESS, 4.0, 11)]).spans == [(1.0, inf)]
 
 
 def test_what_was_done_before_a_blow_or_claimed_long_after_it_was_not_in_flight() -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 STOPS = Rates(steps_to_stop=40)
 """Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
 CALM = Rates()
-TELLING = ((1, None), (3, None), (9, None), (4, STOPS))
+TELLING = ((1, None), (3, None), (6, None), (9, None), (49, STOPS))
 """Few seeds that catch every broken machine."""
 
 
@@ -39,6 +39,12 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_no_more_vectors() -> No
 def test_a_task_that_is_cancelled_while_it_settles_counts_what_settling_has_found() -> None:
     """Its doubles are doubles; the law once called that wrong."""
     assert run(197).problems == []
+
+
+@pytest.mark.parametrize("seed", [630, 729])
+def test_old_passages_go_though_the_clock_was_set_back_since(seed: int) -> None:
+    """The task that wrote them was submitted earlier, at a later time."""
+    assert run(seed).problems == []
 
 
 @pytest.mark.parametrize("seed", [2, 20])

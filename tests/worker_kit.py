@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -222,11 +222,15 @@ class Workshop:
 
     @asynccontextmanager
     async def worker(
-        self, stop: asyncio.Event | None = None, grace: float = PATIENCE, poll: float = 0.01
+        self,
+        stop: asyncio.Event | None = None,
+        grace: float = PATIENCE,
+        poll: float = 0.01,
+        ring: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Worker]:
         """A worker that runs until the end of the block; then it has stopped and raised what it raises."""
         stop = stop or asyncio.Event()
-        worker = Worker(self.machine, poll=poll, grace=grace, retry=RetryPolicy(3, 0.0))
+        worker = Worker(self.machine, poll=poll, grace=grace, retry=RetryPolicy(3, 0.0), ring=ring)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(worker.run(stop))
             yield worker

@@ -73,7 +73,7 @@ class Resident:
             await machine.ledger.ready()
             keep_for_good()
             doorbell = CeleryDoorbell(self._config.broker_url)
-            self._worker = Worker(machine, poll=POLL_SECONDS, on_new_task=doorbell.ring)
+            self._worker = Worker(machine, poll=POLL_SECONDS, ring=doorbell.ring)
             self._begun.set()
             async with housekeeping(machine):
                 await self._worker.run(self._stop)

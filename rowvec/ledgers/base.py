@@ -64,12 +64,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is told beside a task: the tasks that repaired rows of it, oldest first, all workers, and the
-    providers that are paused by hand."""
+    """A task and what is told beside it: the tasks that repaired rows of it, oldest first, and, unless it has
+    ended and so waits for nothing, all workers and the providers that are paused by hand."""
 
+    task: Task
     children: Sequence[Task]
-    workers: Sequence[WorkerInfo]
-    pauses: Sequence[ProviderPause]
+    workers: Sequence[WorkerInfo] = ()
+    pauses: Sequence[ProviderPause] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ class Overview:
     slowest: Mapping[TaskState, float]
     workers: Sequence[WorkerInfo]
     tally: Tally
+
+
+def task_account(task_id: str) -> str:
+    """Of the tokens of a task with a budget."""
+    return f"task {task_id}"
 
 
 class Ledger(ABC):
@@ -141,14 +147,22 @@ class Ledger(ABC):
         """Tasks submitted with this one as `parent_id`, oldest first. Raises UnknownTask."""
 
     async def around(self, task_id: str) -> Around:
-        """`children`, `workers` and `provider_pauses` at once, where that costs less. Raises UnknownTask."""
-        return Around(await self.children(task_id), await self.workers(), await self.provider_pauses())
+        """`task`, `children`, `workers` and `provider_pauses` at once, where that costs less. Raises
+        UnknownTask."""
+        task, children = await self.task(task_id), await self.children(task_id)
+        if task.state.ended:
+            return Around(task, children)
+        return Around(task, children, await self.workers(), await self.provider_pauses())
 
     @abstractmethod
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:
         """Chunks with numbers above `after`, by number. Raises UnknownTask."""
+
+    @abstractmethod
+    async def rejecting(self, task_id: str, limit: int = 1000, after: int = -1) -> list[Chunk]:
+        """The same, of chunks of which rows were rejected. Raises UnknownTask."""
 
     @abstractmethod
     async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
@@ -174,6 +188,23 @@ class Ledger(ABC):
 
         Many go in steps, each of which may be repeated. Raises UnknownTask, and WrongState unless the task
         has failed or is at work.
+        """
+
+    @abstractmethod
+    async def seal(self, task_id: str) -> Task:
+        """See to it that an ended task never goes on: a failed one becomes cancelled, and keeps its error.
+
+        Idempotent. Raises UnknownTask, and WrongState where it has not ended.
+        """
+
+    @abstractmethod
+    async def forget(self, task_id: str) -> None:
+        """Remove a task that is completed or cancelled with its chunks, its idempotency key and what it has
+        spent, as if it had never been; its order is not given out again. Of those which name it as their
+        parent nothing changes.
+
+        A large one goes in steps, each of which may be repeated. Raises UnknownTask, and WrongState in any
+        other state.
         """
 
     # Planning

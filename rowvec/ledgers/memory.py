@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, islice
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
@@ -62,6 +63,7 @@ class MemoryBook(Book):
     def __init__(self) -> None:
         self.now = 0.0
         self._entries: dict[str, Entry] = {}
+        self._orders = count(1)
         self._chunks: dict[str, dict[int, Chunk]] = {}
         self._workers: dict[str, WorkerInfo] = {}
         self._fillings: dict[str, Filling] = {}
@@ -77,7 +79,7 @@ class MemoryBook(Book):
         return self._entries.get(task_id)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, len(self._entries) + 1, fingerprint, key)
+        entry = Entry(replace(task, order=next(self._orders)), fingerprint, key)
         self._entries[task.id] = entry
         self._chunks[task.id] = {}
         return entry
@@ -131,6 +133,9 @@ class MemoryBook(Book):
     def finishable(self) -> list[Entry]:
         return list(self._unended())
 
+    def drop(self, entry: Entry) -> None:
+        del self._entries[entry.task.id], self._chunks[entry.task.id]
+
     def _unended(self) -> Iterable[Entry]:
         return (entry for entry in self._entries.values() if not entry.task.state.ended)
 
@@ -145,6 +150,10 @@ class MemoryBook(Book):
     def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
         found = self._in(task_id, *(ChunkState if state is None else (state,)))
         return [chunk for chunk in found if chunk.plan.number > after][:limit]
+
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        found = self.chunks(task_id, len(self._chunks.get(task_id, {})), after, None)
+        return [chunk for chunk in found if chunk.counts.rejected][:limit]
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         return [Mark.of(chunk) for chunk in self.chunks(task_id, limit, after, None)]
@@ -187,6 +196,13 @@ class MemoryBook(Book):
     def reopen_failed(self, task_id: str) -> None:
         failed = self._in(task_id, ChunkState.FAILED)
         self.put_chunks([rules.anew(chunk) for chunk in failed])
+
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        shelf = self._chunks[task_id]
+        gone = list(islice(shelf, most))
+        for number in gone:
+            del shelf[number]
+        return len(gone)
 
     def _shelf(self, task: Task, worker: str, most: int, most_per_task: Allowance | None) -> Shelf:
         mine = len(self.claimed_by(worker, task.id))
@@ -238,6 +254,9 @@ class MemoryBook(Book):
 
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._drawn[account] = drawn
+
+    def drop_drawn(self, account: str) -> None:
+        self._drawn.pop(account, None)
 
     # Providers
 

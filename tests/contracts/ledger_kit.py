@@ -19,6 +19,9 @@ from tests.servers import moto, postgres
 
 FILES = ChunkFiles("m", "r")
 
+BUSY_SECONDS = 100.0
+"""moto answers DynamoDB one call at a time: on a busy machine writers are in each other's way for longer."""
+
 
 class Clock:
     """Time stands still unless a test moves it."""
@@ -55,7 +58,7 @@ def postgresql(folder: Path, clock: Clock) -> Ledger:
 
 
 def dynamodb(folder: Path, clock: Clock) -> Ledger:
-    return DynamoLedger(new_table(), moto.shared().settings, clock=clock, monotonic=clock)
+    return DynamoLedger(new_table(), moto.shared().settings, clock, clock, busy_seconds=BUSY_SECONDS)
 
 
 def new_table() -> str:

@@ -55,6 +55,15 @@ async def test_submit_records_a_pending_task(ledger: Ledger, clock: Clock) -> No
     assert (task.started_at, task.completed_at, await ledger.now()) == (None, None, clock.at)
 
 
+async def test_a_later_task_is_later_when_the_clock_was_set_back(ledger: Ledger, clock: Clock) -> None:
+    """The order grows with every submission, and is still the same when the task has changed."""
+    first = (await ledger.submit(spec("first.csv"))).task
+    clock.at -= 100
+    second = (await ledger.submit(spec("second.csv"))).task
+    changed = await ledger.flag(first.id, Flag.PAUSE)
+    assert changed.order == first.order < second.order == (await ledger.task(second.id)).order
+
+
 async def test_equal_running_spec_is_one_task(ledger: Ledger) -> None:
     """An equal spec is answered with the task that has not ended, and with a new one after."""
     first = await ledger.submit(spec())
@@ -90,8 +99,22 @@ async def test_around_a_task_are_its_children_and_all_workers(ledger: Ledger) ->
     assert list(around.children) == await ledger.children(parent.id) != []
     assert list(around.workers) == await ledger.workers() != []
     assert list(around.pauses) == await ledger.provider_pauses()
+    assert around.task == await ledger.task(parent.id)
     with pytest.raises(UnknownTask):
         await ledger.around("nobody")
+
+
+async def test_what_has_ended_has_only_children_around_it(ledger: Ledger) -> None:
+    """It waits for nobody: neither workers nor pauses are read for it."""
+    parent = (await ledger.submit(spec())).task
+    child = (await ledger.submit(replace(spec("1"), parent_id=parent.id))).task
+    ended = await ledger.flag(parent.id, Flag.CANCEL)
+    assert ended.state.ended
+    around = await ledger.around(parent.id)
+    assert (around.task, list(around.children)) == (ended, [child])
+    assert not around.workers
+    assert not around.pauses
+    assert await ledger.workers() != []
 
 
 async def test_how_it_is_verified_is_part_of_a_request(ledger: Ledger) -> None:
@@ -108,10 +131,11 @@ def test_a_request_without_proof_is_what_it_was_before_there_was_any() -> None:
     """So that submissions of another version of this service are known again."""
     known = sha256(json.dumps(_as_before(spec()), sort_keys=True).encode()).hexdigest()
     assert fingerprint(spec()) == known != fingerprint(replace(spec(), verify=Verify.ALL))
+    assert fingerprint(replace(spec(), title="what people call it")) == known
 
 
 def _as_before(of: TaskSpec) -> dict[str, object]:
-    later = ("verify", "tenant", "account", "max_tokens")
+    later = ("verify", "tenant", "account", "max_tokens", "title")
     return {name: value for name, value in json.loads(of.to_json()).items() if name not in later}
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from rowvec import landing, lease, reader, settle, worker
+from rowvec import landing, lease, reader, settle
 from rowvec.fields import lines_of
 from rowvec.lease import Lease, SharedCheck
 from rowvec.ledgers.books import rules
@@ -18,6 +18,7 @@ from rowvec.ledgers.books.rules import Entry
 from rowvec.model import Chunk, Counts
 from rowvec.records import Frames, frame
 from rowvec.storing import Stored, store
+from rowvec.sweeper import Sweeper
 
 
 @contextmanager
@@ -48,10 +49,10 @@ def no_fence() -> Iterator[None]:
 def sweeper_off() -> Iterator[None]:
     """Nobody takes back what dead workers held."""
 
-    async def sweep(ledger: object, lease_seconds: float) -> int:
+    async def round(self: Sweeper) -> int:
         return 0
 
-    with patch.object(worker, "sweep", sweep):
+    with patch.object(Sweeper, "round", round):
         yield
 
 

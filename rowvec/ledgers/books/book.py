@@ -126,6 +126,10 @@ class Book(ABC):
     def finishable(self) -> list[Entry]:
         """Tasks that may have come to their end, each held: at least all those that `finished` would move."""
 
+    @abstractmethod
+    def drop(self, entry: Entry) -> None:
+        """Remove a task that has ended and has no chunks any more."""
+
     # Chunks
 
     @abstractmethod
@@ -134,6 +138,10 @@ class Book(ABC):
     @abstractmethod
     def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
         """By number, only numbers above `after`."""
+
+    @abstractmethod
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        """Those of which rows were rejected, by number, only numbers above `after`."""
 
     @abstractmethod
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
@@ -186,6 +194,10 @@ class Book(ABC):
     def reopen_failed(self, task_id: str) -> None:
         """Failed chunks become ready, as if never tried."""
 
+    @abstractmethod
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        """Remove up to so many chunks of a task that has ended; returns how many."""
+
     # Workers
 
     @abstractmethod
@@ -231,6 +243,9 @@ class Book(ABC):
 
     @abstractmethod
     def put_drawn(self, account: str, drawn: Drawn) -> None: ...
+
+    @abstractmethod
+    def drop_drawn(self, account: str) -> None: ...
 
     # Providers
 

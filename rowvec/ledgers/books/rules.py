@@ -29,17 +29,18 @@ SEEN = (*UNENDED, *(state.value for state in TaskState if state.ended))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A task with what only the ledger knows of it.
-
-    `order` grows with every submission. `crashes` and `not_before` are about its plan or settle work.
-    """
+    """A task with what only the ledger knows of it. `crashes` and `not_before` are about its plan or settle
+    work."""
 
     task: Task
-    order: int
     fingerprint: str
     key: str | None = None
     crashes: int = 0
     not_before: float = 0.0
+
+    @property
+    def order(self) -> int:
+        return self.task.order
 
     def evolve(self, **changes: Any) -> Entry:
         return replace(self, task=replace(self.task, **changes))
@@ -55,9 +56,10 @@ class Shelf:
 
 
 def fingerprint(spec: TaskSpec) -> str:
-    """Equal for equal specs of one tenant, whatever the order of their mappings and whichever key pays."""
+    """Equal for equal specs of one tenant, whatever the order of their mappings, whichever key pays, and
+    whatever people call it."""
     fields = json.loads(spec.to_json())
-    del fields["account"]
+    del fields["account"], fields["title"]
     for name in ("tenant", "max_tokens"):
         if not fields[name] and fields[name] != 0:
             # As in specs of the time before there were tenants and budgets.

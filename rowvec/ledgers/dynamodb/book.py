@@ -17,18 +17,20 @@ from rowvec.ledgers.dynamodb.keys import (
     ORDER,
     TASKS,
     WORKERS,
+    about_key,
     child_key,
     chunk_key,
     keyed,
     once_key,
     ordinal,
     piece_of,
+    task_key,
     tenant_key,
 )
 from rowvec.ledgers.dynamodb.people import Enlisted, enlisted_of
 from rowvec.ledgers.dynamodb.record import OUT, PLAN, SETTLE, Record, may_have_ended, resumed, retried
 from rowvec.ledgers.dynamodb.shelf import DynamoShelf
-from rowvec.ledgers.dynamodb.table import LAST, Item, Table, put
+from rowvec.ledgers.dynamodb.table import LAST, Item, Table, delete, put
 from rowvec.ledgers.dynamodb.tasks import Lore, about_item
 from rowvec.model import Chunk, ChunkState, Hold, Mark, PlannedChunk, Task, TaskState, WorkerInfo
 
@@ -68,7 +70,7 @@ class DynamoBook(DynamoShelf):
         return None if record is None else record.entry
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, self._table.next_number(ORDER), fingerprint, key)
+        entry = Entry(replace(task, order=self._table.next_number(ORDER)), fingerprint, key)
         self._draft.begin(Record(entry))
         self._draft.also(put(about_item(entry), ABSENT))
         if key is not None:
@@ -159,6 +161,23 @@ class DynamoBook(DynamoShelf):
         ]
         return [record.entry for record in self._each(iter(items)) if may_have_ended(record)]
 
+    def drop(self, entry: Entry) -> None:
+        """With all that leads to it. The places of its children under it stay until they go, too."""
+        task, order = entry.task, entry.order
+        record = self._record(task.id)
+        self._draft.also(
+            delete(task_key(task.id), ("rev", "=", record.rev)),
+            delete(about_key(task.id)),
+            delete((TASKS, ordinal(order))),
+        )
+        if entry.key is not None:
+            self._draft.also(delete(once_key(entry.key)))
+        if task.spec.parent_id is not None:
+            self._draft.also(delete(child_key(task.spec.parent_id, order)))
+        if task.spec.tenant:
+            self._draft.also(delete(tenant_key(task.spec.tenant, order)))
+        self._lore.forget(task.id)
+
     def _record(self, task_id: str) -> Record:
         """Raises UnknownTask."""
         self.entry(task_id)
@@ -187,6 +206,12 @@ class DynamoBook(DynamoShelf):
         else:
             place = failures(record.retries) if state is ChunkState.FAILED else state.value
             items = self._kept(record, f"{place}#{number}", f"{place}#{LAST}", limit)
+        return [self._draft.read(record, item) for item in islice(items, limit)]
+
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        """Chunks without any are looked at by the table, and not sent."""
+        record, number = self._record(task_id), ordinal(after + 1)
+        items = self._table.query(f"task#{task_id}", f"chunk#{number}", f"chunk#{LAST}", positive="rejected")
         return [self._draft.read(record, item) for item in islice(items, limit)]
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
@@ -252,6 +277,12 @@ class DynamoBook(DynamoShelf):
     def reopen_failed(self, task_id: str) -> None:
         """As with waits, by the number of retries."""
         self._draft.change(retried(self._record(task_id)))
+
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        items = self._table.query(f"task#{task_id}", "chunk#", f"chunk#{LAST}", page=most)
+        gone = [(item["pk"], item["sk"]) for item in islice(items, most)]
+        self._draft.also(*map(delete, gone))
+        return len(gone)
 
     # Workers
 

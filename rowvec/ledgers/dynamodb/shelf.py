@@ -72,6 +72,9 @@ class DynamoShelf(Book):
 
     # Providers
 
+    def drop_drawn(self, account: str) -> None:
+        self._draft.also(delete((ACCOUNTS, account)))
+
     def pauses(self) -> list[ProviderPause]:
         items = self._table.query(PAUSES)
         return [ProviderPause(item["sk"], float(item["since"]), item["reason"]) for item in items]

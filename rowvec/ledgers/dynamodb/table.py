@@ -134,11 +134,12 @@ class Table:
         newest: bool = False,
         page: int | None = None,
         until: tuple[str, float] | None = None,
+        positive: str = "",
     ) -> Iterator[Item]:
         """Items of a partition whose sort key (or that of `index`) is within low and high, in order.
 
         Read page by page, as far as they are asked for; `until` drops those whose number of that name is
-        above that value.
+        above that value, `positive` those whose number of that name is 0 or is not there.
         """
         if low > high:
             return
@@ -157,6 +158,9 @@ class Table:
         if until:
             names["#u"], values[":u"] = until
             request["FilterExpression"] = "#u <= :u"
+        if positive:
+            names["#o"], values[":o"] = positive, 0
+            request["FilterExpression"] = "#o > :o"
         request |= {"ExpressionAttributeNames": names, "ExpressionAttributeValues": packed(values)}
         while True:
             answer = self.ask(lambda client: client.query(**request))

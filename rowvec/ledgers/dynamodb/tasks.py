@@ -131,11 +131,11 @@ def record_of(item: Item, about: About) -> Record:
         hold=Hold(item.get("hold", "")),
         counts=counts_of(item),
         created_at=about.created_at,
+        order=about.order,
         **own,
     )
     entry = Entry(
         task,
-        about.order,
         about.fingerprint,
         about.key,
         crashes=item.get("crashes", 0),

@@ -89,7 +89,7 @@ class SqlBook(SqlShelf):
         return None if row is None else entry_of(row)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(task, 0, fingerprint, key)
+        entry = Entry(task, fingerprint, key)
         row = {
             "id": task.id,
             "spec": task.spec.to_json(),
@@ -159,6 +159,9 @@ class SqlBook(SqlShelf):
         cancelling = tasks.c.hold == Hold.CANCELLING.value
         return self._entries(tasks.c.seen.in_(rules.UNENDED), counted_out | cancelling, held=_OPEN)
 
+    def drop(self, entry: Entry) -> None:
+        self._connection.execute(delete(tasks).where(tasks.c.id == entry.task.id))
+
     def _first_entry(self, *wanted: ColumnElement[bool]) -> Entry | None:
         entries = self._entries(*wanted, order=tasks.c.position.desc(), limit=1)
         return entries[0] if entries else None
@@ -187,6 +190,10 @@ class SqlBook(SqlShelf):
         wanted = [chunks.c.task_id == task_id, chunks.c.number > after]
         if state is not None:
             wanted.append(chunks.c.state == state.value)
+        return self._chunks(*wanted, limit=limit)
+
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        wanted = (chunks.c.task_id == task_id, chunks.c.number > after, chunks.c.rejected > 0)
         return self._chunks(*wanted, limit=limit)
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
@@ -268,6 +275,12 @@ class SqlBook(SqlShelf):
         failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
         never = dict.fromkeys(("error", "last_worker", "started_at", "ended_at"))
         self._connection.execute(update(chunks).where(failed).values(anew | never))
+
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        of_task = chunks.c.task_id == task_id
+        first = select(chunks.c.number).where(of_task).order_by(chunks.c.number).limit(most)
+        gone = delete(chunks).where(of_task, chunks.c.number.in_(first))
+        return self._connection.execute(gone).rowcount
 
     def _chunks(
         self,

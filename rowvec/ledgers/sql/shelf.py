@@ -60,6 +60,9 @@ class SqlShelf(Book):
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._replace(accounts, {"id": account, "period": drawn.period, "used": drawn.used})
 
+    def drop_drawn(self, account: str) -> None:
+        self._connection.execute(delete(accounts).where(accounts.c.id == account))
+
     def pauses(self) -> list[ProviderPause]:
         query = select(provider_pauses).order_by(provider_pauses.c.provider)
         return [pause_of(row) for row in self._connection.execute(query).mappings()]

@@ -211,11 +211,11 @@ def entry_of(row: RowMapping) -> Entry:
         state=TaskState(row["state"]),
         hold=Hold(row["hold"]),
         counts=_counts_of(row),
+        order=row["position"],
         **{name: row[name] for name in _PLAIN},
     )
     return Entry(
         task=task,
-        order=row["position"],
         fingerprint=row["fingerprint"],
         key=row["idempotency_key"],
         crashes=row["crashes"],

@@ -25,6 +25,8 @@ SHARES = {PROCESS: 0.44, PROGRAM: 0.18, HOST: 0.2, API: 0.12, POSTGRES: 0.06}
 BESIDE = {REDIS: 5, FLUSH: 5, STOP: 6, STORM: 5}
 """Beside fifty kills and more."""
 
+ELSEWHERE = "elsewhere"
+"""How the names of the other hosts begin."""
 SILENT_SECONDS = 0.7
 """For so long the file store does not answer before a worker is stopped: some of its chunks then have nothing
 left to do but the commit, which comes late."""
@@ -36,7 +38,8 @@ GONE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """`pid` is the process that held work, 0 where none did; `until` is when a stopped one went on."""
+    """`pid` is the process that held work, 0 where none did; `until` is when a stopped one went on, or
+    PostgreSQL answered again."""
 
     kind: str
     at: float
@@ -95,7 +98,7 @@ class Blows:
         worker.kill()
         if kind == HOST:
             self._hosts += 1
-            worker.host = f"elsewhere-{self._hosts}"
+            worker.host = f"{ELSEWHERE}-{self._hosts}"
         worker.start()
         return blow
 
@@ -103,14 +106,13 @@ class Blows:
         blow = Blow(API, time.time())
         self._whole.service.kill()
         self._whole.service.start()
-        self._whole.service.wait_alive()
         return blow
 
     def _kill_postgres(self) -> Blow:
         blow = Blow(POSTGRES, time.time())
         self._postgres.kill()
         self._postgres.start()
-        return blow
+        return replace(blow, until=time.time())
 
     def _without_pid(self, kind: str, strike: Callable[[], None]) -> Blow:
         blow = Blow(kind, time.time())
@@ -157,12 +159,13 @@ class Blows:
         pools = [(worker, process) for worker in workers for process in worker.pool()]
         self._chance.shuffle(pools)
         with suppress(psycopg.OperationalError):
-            return next((found for found in pools if self._history.held(found[1].pid)), None)
+            busy = self._history.busy()
+            return next((found for found in pools if found[1].pid in busy), None)
         return None
 
     def _holds_nothing(self, pid: int) -> bool:
         with suppress(psycopg.OperationalError):
-            return not self._history.held(pid)
+            return pid not in self._history.busy()
         return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -32,6 +33,12 @@ CREATE FUNCTION chaos_of_task() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                        NEW.worker, NEW.fence);
     RETURN NULL;
 END $$;
+CREATE TABLE chaos_workers AS SELECT id, extract(epoch FROM clock_timestamp())::float8 AS since FROM workers;
+CREATE FUNCTION chaos_of_worker() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO chaos_workers VALUES (NEW.id, extract(epoch FROM clock_timestamp()));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_watch AFTER INSERT ON workers FOR EACH ROW EXECUTE FUNCTION chaos_of_worker();
 CREATE TRIGGER chaos_watch AFTER UPDATE ON chunks FOR EACH ROW
     WHEN ((OLD.state, OLD.worker, OLD.fence) IS DISTINCT FROM (NEW.state, NEW.worker, NEW.fence))
     EXECUTE FUNCTION chaos_of_chunk();
@@ -74,14 +81,19 @@ class Hold:
 
 
 class History:
-    """A ledger in PostgreSQL that notes each change of hands from now on."""
+    """A ledger in PostgreSQL that notes each change of hands from now on. Asking it raises psycopg's
+    OperationalError while the ledger is away."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._kept: psycopg.Connection[Any] | None = None
 
     def begin(self) -> None:
-        with psycopg.connect(self._url) as connection:
-            connection.execute(_WATCH)
+        self._ask(_WATCH)
+
+    def close(self) -> None:
+        if self._kept:
+            self._kept.close()
 
     def notes(self, task_id: str) -> list[Note]:
         """In the order in which they happened to each chunk."""
@@ -89,20 +101,31 @@ class History:
             "SELECT at, number, first_row, rows, state, worker, fence FROM chaos_history "
             "WHERE task = %s ORDER BY id"
         )
-        with psycopg.connect(self._url) as connection:
-            return [Note(*row) for row in connection.execute(query, [task_id])]
+        return [Note(*row) for row in self._ask(query, task_id).fetchall()]
+
+    def workers(self) -> dict[str, float]:
+        """When each came, or was there already."""
+        return dict(self._ask("SELECT id, since FROM chaos_workers").fetchall())
 
     def done(self, task_id: str) -> int:
-        """Chunks that are committed. Raises psycopg's errors while the ledger is away."""
+        """Chunks that are committed."""
         query = "SELECT count(*) FROM chunks WHERE task_id = %s AND state = 'done'"
-        with psycopg.connect(self._url) as connection:
-            return int(connection.execute(query, [task_id]).fetchall()[0][0])
+        return int(self._ask(query, task_id).fetchall()[0][0])
 
-    def held(self, pid: int) -> int:
-        """Chunks that this process holds now."""
-        query = "SELECT count(*) FROM chunks WHERE state = 'claimed' AND worker LIKE %s"
-        with psycopg.connect(self._url) as connection:
-            return int(connection.execute(query, [f"%-{pid}-%"]).fetchall()[0][0])
+    def busy(self) -> set[int]:
+        """The processes that hold chunks now."""
+        claimed = self._ask("SELECT DISTINCT worker FROM chunks WHERE state = 'claimed'").fetchall()
+        return {pid_of(worker) for (worker,) in claimed}
+
+    def _ask(self, query: LiteralString, *values: Any) -> psycopg.Cursor[Any]:
+        if self._kept is None or self._kept.closed:
+            self._kept = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        return self._kept.execute(query, values or None)
+
+
+def pid_of(worker: str) -> int:
+    """As a worker's id tells it."""
+    return int(worker.rsplit("-", 2)[1])
 
 
 def holds(notes: Iterable[Note]) -> dict[int, list[Hold]]:

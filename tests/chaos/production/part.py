@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.chaos import report
 from tests.chaos.production.blows import KILLS, REDIS
-from tests.chaos.production.check import TAKEN_BACK_WITHIN, late, problems, too_slow
+from tests.chaos.production.check import TAKEN_OVER_WITHIN, late, problems, times_beside, times_of, too_slow
 from tests.chaos.production.history import holds
 from tests.chaos.production.run import Chaos, Outcome, Setup
 from tests.chaos.production.takeover import taken_back, taken_over
@@ -41,13 +41,15 @@ def _details(outcome: Outcome, kinds: Counter[str]) -> str:
     """What struck it, what the providers did, how soon others went on, and what it cost."""
     held = holds(outcome.notes)
     asked = ", ".join(f"{name} {number:,}" for name, number in outcome.asked.items())
-    allowed = TAKEN_BACK_WITHIN * outcome.setup.lease
+    allowed = TAKEN_OVER_WITHIN * outcome.setup.lease
     return "\n".join(
         [
             report.counts("production: blows", dict(kinds.most_common())),
             report.counts(f"faults; requests: {asked}", dict(sorted(outcome.faults.items()))),
-            report.takeovers(f"taken back, s ({allowed:g} allowed)", taken_back(held, outcome.blows)),
+            report.takeovers("taken back, s", taken_back(held, outcome.blows)),
             report.takeovers("and claimed by another, s", taken_over(held, outcome.blows)),
+            report.takeovers(f"while a worker was there (p99: {allowed:g})", times_of(outcome)),
+            report.takeovers("while one of the same host was", times_beside(outcome)),
             report.counts("what it cost", _cost(outcome)),
         ]
     )  # fmt: skip

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
-from tests.chaos.production.blows import HOST, PROCESS, PROGRAM, STOP, Blow
-from tests.chaos.production.history import DONE, OPEN, Hold
+from tests.chaos.production.blows import HOST, POSTGRES, PROCESS, PROGRAM, STOP, Blow
+from tests.chaos.production.history import DONE, OPEN, Hold, pid_of
 
 UNDER_WAY = 1.0
 """Seconds: a claim that was sent before the blow may have been noted after it."""
+TOGETHER = "together"
+
+Span = tuple[float, float]
+"""From when to when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,56 @@ class Times:
         """The nearest rank: 0.5 is the median, 1 the worst; 0 where there are none."""
         ranked = sorted(self.seconds)
         return ranked[max(0, -int(-share * len(ranked) // 1) - 1)] if ranked else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When there was somebody who could have taken work over, and a ledger: in these spans, of which none
+    touches another."""
+
+    spans: list[Span]
+
+    def seconds(self, since: float, until: float) -> float:
+        """For so long, of this time."""
+        return sum(max(0.0, min(b, until) - max(a, since)) for a, b in self.spans)
+
+
+ALWAYS = Presence([(0.0, inf)])
+
+
+def presence(came: Mapping[str, float], blows: Iterable[Blow]) -> Presence:
+    """Of workers that were neither killed nor stopped. `came`: when each was first in the ledger, by id."""
+    blows = list(blows)
+    without_ledger = [(blow.at, blow.until) for blow in blows if blow.kind == POSTGRES]
+    spans: list[Span] = []
+    for worker, since in came.items():
+        pid = pid_of(worker)
+        struck = [(b.at, b.until or inf) for b in blows if b.pid == pid and b.at >= since]
+        spans += _left(since, sorted(without_ledger + struck))
+    return Presence(list(_merged(sorted(spans))))
+
+
+def _left(start: float, cuts: Iterable[Span]) -> Iterator[Span]:
+    """From `start` on, without these."""
+    for a, b in cuts:
+        if a > start:
+            yield start, a
+        start = max(start, b)
+    if start < inf:
+        yield start, inf
+
+
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+    now: Span | None = None
+    for a, b in spans:
+        if now and a <= now[1]:
+            now = (now[0], max(b, now[1]))
+        else:
+            if now:
+                yield now
+            now = (a, b)
+    if now:
+        yield now
 
 
 def struck(held: Mapping[int, list[Hold]], blow: Blow) -> list[Hold]:
@@ -43,19 +98,26 @@ def taken_back(held: Mapping[int, list[Hold]], blows: Iterable[Blow]) -> dict[st
         for hold in struck(held, blow):
             if hold.ended not in (DONE, OPEN):
                 times[blow.kind].seconds.append(hold.until - blow.at)
-    return times
+    return _summed(times)
 
 
-def taken_over(held: Mapping[int, list[Hold]], blows: Iterable[Blow]) -> dict[str, Times]:
-    """By the kind of blow, until another had it. Work that was done in spite of it needs nobody."""
+def taken_over(
+    held: Mapping[int, list[Hold]], blows: Iterable[Blow], there: Presence = ALWAYS
+) -> dict[str, Times]:
+    """By the kind of blow, until another had it, as long as somebody was there. Work that was done in spite
+    of it needs nobody."""
     times = _none()
     for blow in blows:
         for hold in struck(held, blow):
             later = [other for other in held[hold.number] if other.since > hold.since]
             if later:
-                times[blow.kind].seconds.append(later[0].since - blow.at)
-    return times
+                times[blow.kind].seconds.append(there.seconds(blow.at, later[0].since))
+    return _summed(times)
 
 
 def _none() -> dict[str, Times]:
     return {kind: Times() for kind in (PROCESS, PROGRAM, HOST, STOP)}
+
+
+def _summed(times: dict[str, Times]) -> dict[str, Times]:
+    return times | {TOGETHER: Times([second for each in times.values() for second in each.seconds])}
