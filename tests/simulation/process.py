@@ -61,6 +61,13 @@ class ProcessTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Always as much: what a process holds is nothing that a seed could choose."""
+
+    rss: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     life: Life
 
@@ -69,3 +76,6 @@ class Process:
 
     def status(self) -> str:
         return str(psutil.STATUS_STOPPED if self.life.stopped else psutil.STATUS_RUNNING)
+
+    def memory_info(self) -> Memory:
+        return Memory()
