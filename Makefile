@@ -17,7 +17,7 @@ serve: setup ## serve the API, with a worker beside it (PORT=8001 for another po
 
 test: ## all tests, on all cores
 	@scripts/setup.sh dev
-	@$(PY) -m pytest -n auto --dist loadfile
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: ## all tests on Python 3.11, 3.12 and 3.13
 	@scripts/test-all.sh

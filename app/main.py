@@ -18,10 +18,11 @@ from app import keys, logs
 from app.api import errors
 from app.api.headers import SecurityHeaders
 from app.api.limits import BodyLimit
+from app.api.metrics import Answers
 from app.api.openapi import describe
 from app.api.routes import router
 from app.api.service import Service
-from app.api.traffic import Tally, Traffic
+from app.api.traffic import Traffic
 from app.assembly import assemble
 from app.callers import Keyring
 from app.config import Settings, settings
@@ -41,14 +42,14 @@ Lifespan = Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]
 
 def create_app(read: Callable[[], Settings] = settings) -> FastAPI:
     """The app; `read` gives its settings when it starts."""
-    tally = Tally()
+    answers = Answers()
     app = _Door(
         title="ec2-vectordb-api",
         description="Turns a table into a vector index and proves that every row arrived.",
         version=__version__,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(read, tally),
+        lifespan=_lifespan(read, answers),
     )
     app.include_router(router)
     app.include_router(pages)
@@ -56,7 +57,7 @@ def create_app(read: Callable[[], Settings] = settings) -> FastAPI:
     # The last one added meets a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Traffic, tally=tally)
+    app.add_middleware(Traffic, answers=answers)
     return app
 
 
@@ -65,7 +66,7 @@ class _Door(FastAPI):
         return describe(self)
 
 
-def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
+def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         config = read()
@@ -78,7 +79,7 @@ def _lifespan(read: Callable[[], Settings], tally: Tally) -> Lifespan:
             await machine.ledger.ready()
             if not given:
                 await _hand_out_first_key(machine)
-            service = Service(config, machine, Keyring(machine.ledger, given), tally, doorbell_for(config))
+            service = Service(config, machine, Keyring(machine.ledger, given), answers, doorbell_for(config))
             app.state.service = service
             app.state.site = Site.open(config)
             await invite(app, service, app.state.site)

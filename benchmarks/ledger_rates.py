@@ -63,7 +63,7 @@ def _rate(url: str, connections: int, tasks: int) -> float:
     every = [spawn.Process(target=_run, args=(url, f"w{n}", start, done)) for n in range(connections)]
     for process in every:
         process.start()
-    pairs = sum(done.get(timeout=60) for _ in every)
+    pairs: int = sum(done.get(timeout=60) for _ in every)
     for process in every:
         process.join()
     return pairs / SECONDS

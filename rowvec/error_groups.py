@@ -10,7 +10,7 @@ from rowvec import steer
 from rowvec.errors import WrongState
 from rowvec.filestores.base import FileStore
 from rowvec.fingerprint import fingerprint, pattern
-from rowvec.ledgers.base import MOST_MARKS, Ledger
+from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
 from rowvec.model import Chunk, ChunkState, Task, TaskState
 from rowvec.rejected import PAGE, notes_of
@@ -68,7 +68,7 @@ async def error_groups(machine: Machine, task: Task, most_rows: int = MOST_ROWS)
     seen = 0
     async for chunk in failed_chunks(machine.ledger, task.id, most_rows):
         _add(found, _of_chunk(chunk))
-    async for chunk in _with_rejected(machine.ledger, task):
+    async for chunk in _rejecting(machine.ledger, task):
         if seen >= most_rows:
             break
         notes = await _rejected(machine.files, chunk)
@@ -104,19 +104,12 @@ async def retry_group(machine: Machine, task_id: str, group: str) -> Task:
     return await machine.ledger.retry_chunks(task_id, numbers)
 
 
-async def _with_rejected(ledger: Ledger, task: Task) -> AsyncIterator[Chunk]:
-    """Chunks of which rows were rejected, by number; chunks without any are not read."""
+async def _rejecting(ledger: Ledger, task: Task) -> AsyncIterator[Chunk]:
     after = -1
-    while marks := await ledger.marks(task.id, MOST_MARKS, after):
-        wanted = [mark.number for mark in marks if mark.rejected]
-        at = -1
-        while following := [number for number in wanted if number > at][:PAGE]:
-            page = await ledger.chunks(task.id, PAGE, following[0] - 1)
-            for chunk in page:
-                if chunk.counts.rejected:
-                    yield chunk
-            at = page[-1].plan.number
-        after = max(at, marks[-1].number)
+    while page := await ledger.rejecting(task.id, PAGE, after):
+        for chunk in page:
+            yield chunk
+        after = page[-1].plan.number
 
 
 async def _rejected(files: FileStore, chunk: Chunk) -> list[Rejection]:

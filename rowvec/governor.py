@@ -172,6 +172,11 @@ class Governor:
         limits = (rates.requests_per_second, rates.tokens_per_minute)
         return Usage(dict(pieces or {}), requests, tokens, self._queued, quiet, *limits)
 
+    @property
+    def spent(self) -> tuple[int, int]:
+        """Requests that were answered, and their tokens, since the process began."""
+        return self._meter.spent
+
     async def _told(self) -> tuple[Rates, float]:
         return self._budget.rates, await self._budget.quiet()
 

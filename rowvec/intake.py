@@ -30,7 +30,7 @@ class TaskRequest:
 
     With `parent_id` it is a child: rows of an ended task, repaired. What is not given is as in the parent,
     and so is its tenant. `max_tokens` and `max_dollars` are what it may spend at most. `verify`
-    is how much of it is looked for in the store before it is completed.
+    is how much of it is looked for in the store before it is completed. `title` is what people call it.
     """
 
     source: str
@@ -54,6 +54,7 @@ class TaskRequest:
     max_tokens: int | None = None
     max_dollars: float | None = None
     verify: Verify | None = None
+    title: str = ""
     tenant: str = ""
     account: str = ""
 
@@ -262,6 +263,7 @@ def _spec(machine: Machine, request: TaskRequest, pin: SourcePin, seen: Glimpse,
         account=request.account,
         max_tokens=most_tokens(request.max_tokens, request.max_dollars, machine.embedder.price),
         verify=request.verify or Verify.NONE,
+        title=request.title,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rowvec.errors import LeaseLost
 from rowvec.gates import Gates
 from rowvec.ledgers.base import Ledger
-from rowvec.model import Claim
+from rowvec.model import Claim, Counts
 from rowvec.waits import Waits
 
 BELIEVED_SECONDS = 1.0
@@ -40,7 +40,8 @@ class Heartbeat:
 class Lease:
     """One claim of one worker. Fences do not reach the vector store: this check stands before it.
 
-    `more` is to be called when the ledger has more to hand out than before.
+    `more` is to be called when the ledger has more to hand out than before, `done` with the counts of a chunk
+    that is committed.
     """
 
     ledger: Ledger
@@ -50,6 +51,7 @@ class Lease:
     waits: Waits = field(default_factory=Waits)
     gates: Gates = field(default_factory=Gates)
     more: Callable[[], None] = lambda: None
+    done: Callable[[Counts], None] = lambda _: None
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.

@@ -1,4 +1,4 @@
-"""How much has been sent in the last minute."""
+"""How much has been sent: in the last minute, and in all."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from rowvec.usage import WINDOW_SECONDS
 
 
 class Meter:
-    """Sums by the second; holds as many as the window has."""
+    """Sums by the second, as many as the window has. `spent` are the requests and tokens of all time."""
 
     def __init__(self) -> None:
         self._seconds: deque[tuple[int, int, int]] = deque()
+        self.spent = (0, 0)
 
     def add(self, now: float, requests: int, tokens: int) -> None:
+        self.spent = (self.spent[0] + requests, self.spent[1] + tokens)
         second = int(now)
         if self._seconds and self._seconds[-1][0] == second:
             _, before, spent = self._seconds.pop()

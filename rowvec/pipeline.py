@@ -50,6 +50,7 @@ async def _commit(machine: Machine, lease: Lease, counts: Counts, files: ChunkFi
     """Where an answer was lost, the repeated commit finds its fence used up: LeaseLost, and all is well."""
     claim, number = lease.claim, _claimed_chunk(lease).plan.number
     await outlast(lease, lambda: machine.ledger.commit(claim.task.id, number, claim.fence, counts, files))
+    lease.done(counts)
 
 
 async def read_and_describe(machine: Machine, spec: TaskSpec, chunk: Chunk) -> tuple[ChunkRows, Described]:

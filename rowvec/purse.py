@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from rowvec.errors import BudgetReached, InputRefused, PauseNeeded, RateLimited
-from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.base import Ledger, task_account
 from rowvec.model import Task
 
 DAY = 86_400.0
@@ -23,11 +23,6 @@ UNPAID = (InputRefused, PauseNeeded, RateLimited)
 def day_account(account: str) -> str:
     """Of the tokens of a day."""
     return f"tokens {account}"
-
-
-def task_account(task_id: str) -> str:
-    """Of the tokens of a task with a budget."""
-    return f"task {task_id}"
 
 
 def most_tokens(tokens: int | None, dollars: float | None, price: float) -> int | None:

@@ -21,6 +21,7 @@ from rowvec.spec import TaskSpec
 from rowvec.uploads import upload_name
 
 PREFIX = "rejected-"
+TITLE = ", rejected rows"
 
 
 async def retry_rejected(machine: Machine, task_id: str) -> Submitted:
@@ -56,7 +57,8 @@ async def _sent_in(machine: Machine, task: Task) -> Submitted:
     await machine.files.write_stream(
         upload_name(table_id), machine.disk.watched(repair_table(machine, holder))
     )
-    return await submit(machine, TaskRequest("upload", table_id, parent_id=task.id))
+    title = f"{task.spec.name.removesuffix(TITLE)}{TITLE}"
+    return await submit(machine, TaskRequest("upload", table_id, parent_id=task.id, title=title))
 
 
 def _is_sent_again(spec: TaskSpec) -> bool:

@@ -55,6 +55,7 @@ class TaskSpec:
     `embedder` names the backend; `model` and `dimension` what it must still be when work is done.
     `tenant` owns the task, empty: the operator. On `account` is counted what the task uses, empty: on none.
     `max_tokens` is what it may spend at most. `verify` says what is looked for before it is completed.
+    `title` is what people call it; empty: as its source does.
     """
 
     source: SourcePin
@@ -84,6 +85,12 @@ class TaskSpec:
     account: str = ""
     max_tokens: int | None = None
     verify: Verify = Verify.NONE
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people see the task called."""
+        return self.title or self.source.ref
 
     def to_json(self) -> str:
         return _SPEC.dump_json(self).decode()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound, WrongState
+from rowvec.ledgers.base import task_account
 from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState
 from rowvec.proof import wish_for_mending
-from rowvec.purse import task_account
 from rowvec.sources.base import ExportedSource
 from rowvec.spec import TaskSpec
 from rowvec.spool import opened

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import psutil
@@ -17,12 +18,13 @@ from rowvec.errors import LeaseLost, PauseNeeded, ProviderPaused, RetryLater, Ta
 from rowvec.handover import hand_all_over, hand_over
 from rowvec.lease import Heartbeat, Lease
 from rowvec.machine import Machine
-from rowvec.model import Claim, Flag, Task, WorkerInfo, WorkKind
+from rowvec.model import Claim, Counts, Flag, Task, WorkerInfo, WorkKind
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
 from rowvec.settle import run_settle
 from rowvec.sweeper import Sweeper, this_host
+from rowvec.telling import Telling
 from rowvec.waits import Waits
 
 log = structlog.get_logger(__name__)
@@ -66,6 +68,7 @@ class Worker:
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._waits = Waits()
+        self._telling = Telling(machine)
         self._broken: BaseException | None = None
         self._woken = asyncio.Event()
         self._resting = asyncio.Event()
@@ -91,6 +94,7 @@ class Worker:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, stopped, return_exceptions=True)
+            await self._weather(self._say(), False)
             await self._machine.ledger.retire(self.id)
 
     def _raise_if_broken(self, helpers: list[asyncio.Task[None]]) -> None:
@@ -157,7 +161,12 @@ class Worker:
 
     async def _do(self, claim: Claim) -> None:
         machine, heart, more = self._machine, self._heartbeat, self._woken.set
-        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more)
+        begun = asyncio.get_running_loop().time()
+
+        def done(counts: Counts) -> None:
+            self._telling.committed(counts, asyncio.get_running_loop().time() - begun)
+
+        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, done)
         try:
             await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
@@ -207,6 +216,7 @@ class Worker:
         else:
             now = await self._machine.ledger.now()
             await self._hand_back(claim, self._words(error), now + wait)
+            self._telling.retried(claim)
             if isinstance(error, RetryLater):
                 self._waits.handed_back(claim, error.message, wait)
 
@@ -224,6 +234,7 @@ class Worker:
         ledger, task_id = self._machine.ledger, claim.task.id
         if claim.chunk:
             await ledger.give_up(task_id, claim.chunk.plan.number, claim.fence, error)
+            self._telling.given_up(claim)
         else:
             await ledger.fail(task_id, claim.fence, error)
 
@@ -245,15 +256,18 @@ class Worker:
             await self._machine.governor.join()
             await asyncio.sleep(self._machine.limits.lease_seconds / 6)
             asked_at = loop.time()
-            waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
-            pieces = Counter(claim.task.id for claim in self._running.values())
-            usage = await self._machine.governor.usage(pieces)
-            beat = self._machine.ledger.beat(self.id, len(self._running), waits, usage)
-            alive = await self._weather(beat, None)
+            alive = await self._weather(self._say(), None)
             if alive:
                 self._heartbeat.renew(asked_at)
             elif alive is False:
                 await self._rise_again()
+
+    async def _say(self) -> bool:
+        waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
+        pieces = Counter(claim.task.id for claim in self._running.values())
+        usage = await self._machine.governor.usage(pieces)
+        usage = replace(usage, memory=self._telling.memory(), tally=self._telling.told())
+        return await self._machine.ledger.beat(self.id, len(self._running), waits, usage)
 
     async def _rise_again(self) -> None:
         """This worker was believed dead and holds nothing any more: drop it all, begin under a new name."""
@@ -261,6 +275,7 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        self._telling.under_a_new_name()
         await self._enlist()
 
     async def _sweep(self) -> None:

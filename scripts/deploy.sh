@@ -48,7 +48,7 @@ copy_release() {
     rm -rf "$place"
     mkdir -p "$place"
     tar -cf - --exclude=__pycache__ app rowvec scripts docs infrastructure test_data vectordb .env.example \
-        requirements.txt LICENSE | tar -xf - -C "$place"
+        gunicorn.conf.py requirements.txt LICENSE | tar -xf - -C "$place"
 }
 
 # One for each list of pins: releases with the same pins share it.

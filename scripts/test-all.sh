@@ -24,6 +24,6 @@ for version in 3.11 3.12 3.13; do
     fi
     printf '== Python %s\n' "$version" >&2
     PYTHON=$python VENV=.test-venvs/$version scripts/setup.sh dev
-    ".test-venvs/$version/bin/python" -m pytest -n auto --dist loadfile "$@" || status=1
+    ".test-venvs/$version/bin/python" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@" || status=1
 done
 exit "$status"

@@ -45,19 +45,19 @@ class Standin:
 
 
 @contextmanager
-def started(name: str, **settings: Any) -> Iterator[Standin]:
-    """`python -m standins.NAME` with these settings, on a free port, until the block ends.
+def started(name: str, address: str = "127.0.0.1", /, **settings: Any) -> Iterator[Standin]:
+    """`python -m standins.NAME` with these settings, on a free port of this machine, until the block ends.
 
     Its socket listens before it does, so that nobody has to guess when it is up.
     """
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+    with socket.create_server((address, 0), backlog=512) as listener:
         fd = listener.fileno()
         chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         process = subprocess.Popen(
             [sys.executable, "-m", f"standins.{name}", "--supervised", "--fd", str(fd), *chosen],
             cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, pass_fds=(fd,), stdin=subprocess.PIPE,
         )  # fmt: skip
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://{address}:{listener.getsockname()[1]}"
     try:
         yield Standin(url, process)
     finally:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -29,7 +30,7 @@ class Running:
     def stderr(self) -> str:
         return self.said.read_text()
 
-    def client(self, key: str | None = None, **options: object) -> httpx2.Client:
+    def client(self, key: str | None = None, **options: Any) -> httpx2.Client:
         headers = {"X-API-Key": key} if key else {}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=60, **options)
 

@@ -404,7 +404,7 @@ async def test_a_fault_of_ours_shows_nothing_of_itself(capsys: pytest.CaptureFix
     ],
 )
 async def test_a_service_set_up_wrongly_does_not_start(
-    tmp_path: Path, setting: dict[str, str], words: str
+    tmp_path: Path, setting: dict[str, Any], words: str
 ) -> None:
     """It ends with a sentence that says what to change, before anything is written."""
     settings = Settings(data_dir=tmp_path / "data", _env_file=None, **setting)

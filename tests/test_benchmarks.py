@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def test_known_percentiles() -> None:
         percentile([], 99)
 
 
-def presented(readings: dict[str, float]) -> Findings:
+def presented(readings: Mapping[str, float]) -> Findings:
     value = readings.get("1")
     plot = Plot("line", "A line", "rows", "MB", {"one": [(1, 2), (2, value or 0)]})
     goals = [

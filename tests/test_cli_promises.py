@@ -30,7 +30,7 @@ def shell(tmp_path: Path) -> CommandLine:
 def commands() -> dict[str, Any]:
     """Every command by its words."""
     group: Any = typer.main.get_command(app)
-    found = {}
+    found: dict[str, Any] = {}
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
         found |= {f"{name} {part}": one for part, one in inner.items()} if inner else {name: command}

@@ -66,7 +66,7 @@ def test_the_blocks_can_be_read(size: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(block(f"env: {size}"))
     given = dotenv_values(tmp_path / ".env")
     assert set(given) <= read_by_the_code()
-    assert Settings(_env_file=tmp_path / ".env").broker_url == given["BROKER_URL"]  # type: ignore[call-arg]
+    assert Settings(_env_file=tmp_path / ".env").broker_url == given["BROKER_URL"]
 
 
 def block(mark: str) -> str:

@@ -92,7 +92,8 @@ async def test_the_estimate_is_that_of_the_same_table_in_plain_utf8(
         300,
         len(text.encode()),
     )
-    assert found.compression == {gzip.compress: "gzip", zstd: "zstd"}.get(pack, "")
+    names: dict[Pack, str] = {gzip.compress: "gzip", zstd: "zstd"}
+    assert found.compression == names.get(pack, "")
 
 
 async def test_it_is_what_the_task_then_counts(shop: Shop) -> None:

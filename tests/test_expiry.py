@@ -16,6 +16,7 @@ from rowvec.housekeeping import Housekeeping
 from rowvec.intake import TaskRequest, submit
 from rowvec.ledgers.base import Page
 from rowvec.ledgers.sql import SqlLedger
+from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.model import Flag, Task, TaskState
 from rowvec.uploads import upload_name
 from tests.worker_kit import WatchedLedger, Workshop
@@ -30,6 +31,7 @@ class Later(WatchedLedger):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        assert isinstance(self._database, Sqlite)
         clock = self._database._clock
         self._database._clock = lambda: clock() + self.ahead
 

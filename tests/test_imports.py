@@ -46,7 +46,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> str:
     for file, module in FORBIDDEN:
         with (copy / file).open("a") as text:
             text.write(f"\nimport {module}\n")
-    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    command: list[str | Path] = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     return " ".join(done.stdout.split())

@@ -17,9 +17,10 @@ from rowvec import steer
 from rowvec.api_key import Grants, Scope
 from rowvec.errors import BudgetReached, InputRefused, RateLimited, RowvecError, Unavailable
 from rowvec.intake import TaskRequest, submit
+from rowvec.ledgers.base import task_account
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.model import Hold
-from rowvec.purse import DAY, Purse, day_account, most_tokens, task_account
+from rowvec.purse import DAY, Purse, day_account, most_tokens
 from tests.contracts.ledger_kit import Clock, spec
 from tests.tenant_kit import TABLE, House, house, send, sent
 from tests.worker_kit import Workshop
@@ -34,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield made
 
 
-def limited(home: House, name: str, **limits: int) -> str:
+def limited(home: House, name: str, **limits: Any) -> str:
     return home.hand_out(name, for_tenant("acme", Grants(Scope.WRITE, **limits)))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ class Bytes(Source):
         return self.data[start : min(end, pin.size)]
 
 
-def spec_of(data: bytes, **changes: object) -> TaskSpec:
+def spec_of(data: bytes, **changes: Any) -> TaskSpec:
     spec = TaskSpec(
         source=SourcePin("bytes", "it", "1", len(data)), header=("a", "b"), data_start=0, data_line=1,
         dialect=Dialect(), chunk_size=3, max_record_bytes=1 << 20, namespace="n",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rowvec import preview as module
@@ -42,7 +43,7 @@ async def test_rows_are_what_the_run_stores(workshop: Workshop, tmp_path: Path) 
     wish = TaskRequest("local", "rows.csv", id_column="id", text_columns=["text"], metadata_columns=["n"])
     task = (await submit(workshop.machine, replace(wish, id_prefix="p-"))).task
     await workshop.end_of(task.id)
-    stored = await workshop.store.search("default", [1.0] * workshop.embedder.dimension, 10)
+    stored = await workshop.store.search("default", np.ones(workshop.embedder.dimension, np.float32), 10)
     by_id = {match.id: match for match in stored}
     assert [row.id for row in found.rows] == ["p-a", "p-b"]
     for row in found.rows:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowvec import records
+from rowvec.exact import ExactScan
 from rowvec.records import Fault, Framer, frame, line_ends
 
 NO_LIMIT = 1 << 20
@@ -85,13 +86,17 @@ class Slow:
         return at + 2 if self.data[at : at + 2] == b"\r\n" else min(at + 1, len(self.data))
 
 
-def listed(frames: records.Frames, first: int = 0) -> list[tuple[int, int, int, Fault | None]]:
+Listed = tuple[int, int, int, Fault | None]
+
+
+def listed(frames: records.Frames, first: int = 0) -> list[Listed]:
     columns = (frames.starts.tolist(), frames.ends.tolist(), frames.lines.tolist())
     return [(*row, frames.bad.get(index)) for index, row in enumerate(zip(*columns, strict=True))]
 
 
-def in_blocks(data: bytes, sizes: list[int], delimiter: bytes, limit: int) -> tuple[list[object], int]:
-    framer, found, blank, position, turn = Framer(delimiter, limit), [], 0, 0, 0
+def in_blocks(data: bytes, sizes: list[int], delimiter: bytes, limit: int) -> tuple[list[Listed], int]:
+    found: list[Listed] = []
+    framer, blank, position, turn = Framer(delimiter, limit), 0, 0, 0
     while position < len(data):
         size = sizes[turn % len(sizes)]
         frames = framer.feed(data[position : position + size], position + size >= len(data))
@@ -195,14 +200,14 @@ class Counting:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.walked = 0
-        real = records.ExactScan._walk
+        real = ExactScan._walk
 
-        def walk(scan: records.ExactScan, data: bytes, at: int, stop: int) -> object:
+        def walk(scan: ExactScan, data: bytes, at: int, stop: int) -> object:
             state, after = real(scan, data, at, stop)
             self.walked += after - at
             return state, after
 
-        patch.setattr(records.ExactScan, "_walk", walk)
+        patch.setattr(ExactScan, "_walk", walk)
 
 
 @pytest.mark.parametrize("ending", [b"", b'"x\n'], ids=["open to the end", "text after the quote at the end"])

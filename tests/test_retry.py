@@ -1,6 +1,7 @@
 """Which errors are tried again, and how the waits grow."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -56,7 +57,7 @@ class _Weather:
 def _lease(seconds: float) -> Lease:
     heartbeat = Heartbeat(60.0)
     heartbeat.renew(seconds - 60.0)
-    return Lease(MemoryLedger(), "w", Claim(WorkKind.CHUNK, None, 1), heartbeat)
+    return Lease(MemoryLedger(), "w", Claim(WorkKind.CHUNK, cast(Task, None), 1), heartbeat)
 
 
 def test_weather_is_sat_out_with_the_work_in_hand() -> None:

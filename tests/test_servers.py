@@ -99,7 +99,7 @@ def test_postgres_gives_each_its_own_database(postgres_server: PostgresServer) -
 @pytest.mark.parametrize(("kind", "folder"), [("redis", "Path(sys.argv[1])"), ("postgres", "")])
 def test_no_server_outlives_killed_tests(kind: str, folder: str, tmp_path: Path) -> None:
     """Whoever runs the tests is killed without a chance to clean up; its server ends by itself."""
-    command = [sys.executable, "-c", LEFT_BEHIND.format(kind=kind, folder=folder), tmp_path]
+    command: list[str | Path] = [sys.executable, "-c", LEFT_BEHIND.format(kind=kind, folder=folder), tmp_path]
     with TemporaryDirectory(ignore_cleanup_errors=True) as home:
         Path(home).chmod(0o711)
         environment = os.environ | {"TMPDIR": home}

@@ -255,7 +255,7 @@ def test_the_given_settings_can_be_read(file: str, monkeypatch: pytest.MonkeyPat
     """Copied to .env as they are, both give the embedded parts and no key."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    config = Settings(_env_file=ROOT / file)  # type: ignore[call-arg]
+    config = Settings(_env_file=ROOT / file)
     assert (config.embedder, config.port, config.api_keys) == ("local", 8000, ())
     assert config.for_machine()["LEDGER_URL"].startswith("sqlite:///")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import zlib
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -16,7 +17,7 @@ KEY = {"x-api-key": API_KEY}
 TABLE = 'id,price,note\n1,12345.5,plain\n2,7,"with ""quotes""\nand a line"\n'
 
 
-def export(metabase: Metabase, number: int, **options: object) -> httpx2.Response:
+def export(metabase: Metabase, number: int, **options: Any) -> httpx2.Response:
     path = f"{metabase.url}/api/card/{number}/query/csv?format_rows=false"
     headers = KEY | {"accept-encoding": "identity"}
     return httpx2.post(path, **{"headers": headers, "timeout": 60, **options})
@@ -47,7 +48,7 @@ def test_a_question_is_exported_as_it_is(metabase: Metabase) -> None:
 
 @pytest.mark.parametrize("how", [{"params": {"format_rows": "false"}}, {"json": {"format_rows": False}}])
 def test_numbers_are_formatted_for_readers_unless_it_is_told_not_to(
-    metabase: Metabase, how: dict[str, object]
+    metabase: Metabase, how: dict[str, Any]
 ) -> None:
     """In the query or in the body, as versions of Metabase differ."""
     metabase.ask(7, TABLE)

@@ -6,7 +6,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -133,14 +133,11 @@ def test_idempotency_keys_are_ones_own(acme: httpx2.Client, other: httpx2.Client
 
 def test_only_ones_own_namespaces(acme: httpx2.Client, other: httpx2.Client, task: str) -> None:
     """Writing and searching elsewhere is refused in the same words, whether anything is there or not."""
-    refusals = [
-        told(do(name), name)
-        for name in ("acme", "nobodys", "default")
-        for do in (
-            lambda name: send(other, namespace=name),
-            lambda name: other.post("/api/v1/search", json={"query": "lamp", "namespace": name}),
-        )
-    ]
+    ways: tuple[Callable[[str], httpx2.Response], ...] = (
+        lambda name: send(other, namespace=name),
+        lambda name: other.post("/api/v1/search", json={"query": "lamp", "namespace": name}),
+    )
+    refusals = [told(do(name), name) for name in ("acme", "nobodys", "default") for do in ways]
     assert {status for status, _ in refusals} == {403}
     assert len({str(body) for _, body in refusals}) == 1
     found = acme.post("/api/v1/search", json={"query": "lamp", "namespace": "acme"}).json()["matches"]

@@ -1,46 +1,144 @@
-"""Counters in Prometheus' text format: base units, and never an id as a label."""
+"""What Prometheus asks for: base units, and never an id of a task, a key or a tenant as a label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator
 
-from app.api.traffic import Tally
-from app.api.views import Workers
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
 from rowvec import __version__
+from rowvec.gauges import Gauge
+from rowvec.ledgers.base import Overview
+from rowvec.ledgers.books.rules import UNENDED
+from rowvec.model import WorkerInfo
+from rowvec.tally import CHUNKS, ROWS
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names where several processes of one service count together (`gunicorn.conf.py`)."""
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-def exposition(tally: Tally, workers: Workers) -> str:
-    """All metrics of this process and the workers the ledger knows."""
-    blocks = [
-        _family("vectordb_build_info", "gauge", "The version that runs.", [({"version": __version__}, 1)]),
-        _family(
-            "vectordb_workers", "gauge", "Workers by what they can do.",
-            [({"state": "active"}, workers.active), ({"state": "available"}, workers.available)],
-        ),
-        _family(
-            "vectordb_http_requests_total", "counter", "Requests answered by this process.",
-            [(_labels(key), count) for key, count in sorted(tally.requests.items())],
-        ),
-        _family(
-            "vectordb_http_request_seconds_total", "counter", "Seconds this process spent on requests.",
-            [(_labels(key), round(seconds, 6)) for key, seconds in sorted(tally.seconds.items())],
-        ),
-    ]  # fmt: skip
-    return "".join(blocks)
+class Answers:
+    """How long requests took, by method, route and status: of this process, or of all that share a folder."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "vectordb_http_request_duration_seconds",
+            "How long answers took.",
+            ("method", "route", "status"),
+            registry=self._registry,
+            buckets=SECONDS,
+        )
+
+    def add(self, method: str, route: str, status: int, seconds: float) -> None:
+        self._seconds.labels(method, route, str(status)).observe(seconds)
+
+    def exposition(self) -> str:
+        if FOLDER not in os.environ:
+            return generate_latest(self._registry).decode()
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together).decode()
 
 
-def _labels(key: tuple[str, str, int]) -> dict[str, str]:
-    method, route, status = key
-    return {"method": method, "route": route, "status": str(status)}
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
 
 
-def _family(name: str, kind: str, told: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:
-    lines = [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
-    for labels, value in samples:
-        inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        lines.append(f"{name}{{{inside}}} {value}")
-    return "\n".join(lines) + "\n"
+def exposition(overview: Overview, living: list[WorkerInfo], providers: Iterable[Gauge]) -> str:
+    """What the ledger tells of everybody's work; the same whichever process is asked."""
+    registry = CollectorRegistry()
+    families = [_build(), *_queue(overview), *_workers(living), *_work(overview), *_budget(providers)]
+    registry.register(_Families(families))
+    return generate_latest(registry).decode()
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _build() -> Metric:
+    return _gauge("build_info", "The version that runs.", ("version",), [((__version__,), 1)])
+
+
+def _queue(overview: Overview) -> Iterator[Metric]:
+    yield _gauge(
+        "tasks", "Tasks that have not ended.", ("state",),
+        [((seen,), overview.tasks.get(seen, 0)) for seen in UNENDED],
+    )  # fmt: skip
+    silences = [overview.now - at for at in overview.slowest.values()]
+    yield _gauge(
+        "task_seconds_without_progress", "The longest that a task at work has stood still.", (),
+        [((), max(silences, default=0.0))],
+    )  # fmt: skip
+
+
+def _workers(living: list[WorkerInfo]) -> Iterator[Metric]:
+    free = sum(worker.holding < worker.slots for worker in living)
+    yield _gauge(
+        "workers", "Workers alive, and those of them that could take more.", ("state",),
+        [(("alive",), len(living)), (("available",), free)],
+    )  # fmt: skip
+    holding = sum(worker.holding for worker in living)
+    yield _gauge("leases", "Pieces of work that living workers hold.", (), [((), holding)])
+    yield _gauge(
+        "worker_memory_bytes", "Resident memory of a worker's process.", ("worker",),
+        [((f"{worker.host}:{worker.pid}",), worker.usage.memory) for worker in living],
+    )  # fmt: skip
+
+
+def _work(overview: Overview) -> Iterator[Metric]:
+    done = overview.tally
+    rows = [((outcome,), float(done.rows.get(outcome, 0))) for outcome in ROWS]
+    yield _counter("rows", "Rows by what became of them when their chunk ended.", ("outcome",), rows)
+    chunks = [((outcome,), float(done.chunks.get(outcome, 0))) for outcome in CHUNKS]
+    yield _counter("chunks", "Claimed chunks by what became of them.", ("outcome",), chunks)
+    yield _counter(
+        "chunk_seconds", "Seconds from claim to commit, over all done chunks.", (), [((), done.seconds)]
+    )
+    yield _counter(
+        "embed_requests", "Answered requests of workers to the embedder.", (), [((), done.requests)]
+    )
+    yield _counter("tokens", "Tokens that workers sent to the embedder.", (), [((), done.tokens)])
+    yield _counter("dollars", "What those tokens cost at the embedder's price.", (), [((), done.dollars)])
+
+
+def _budget(providers: Iterable[Gauge]) -> Iterator[Metric]:
+    used: list[tuple[tuple[str, ...], float]] = []
+    queued = 0
+    for provider in providers:
+        queued += provider.queued or 0
+        pairs = {
+            "requests": (provider.requests_per_second, provider.most_requests_per_second),
+            "tokens": (provider.tokens_per_minute, provider.most_tokens_per_minute),
+        }
+        used += [((name,), use / most) for name, (use, most) in pairs.items() if use is not None and most]
+    yield _gauge(
+        "budget_used_ratio", "Share of the embedder's limits that the last minute used.",
+        ("budget",), used,
+    )  # fmt: skip
+    yield _gauge("queued_requests", "Requests that wait for their turn at the embedder.", (), [((), queued)])
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _gauge(name: str, told: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    family = GaugeMetricFamily(f"vectordb_{name}", told, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _counter(name: str, told: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    family = CounterMetricFamily(f"vectordb_{name}", told, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family

@@ -151,6 +151,10 @@ class ProcessRequest(Origin):
         "row's or of no row fails the task, in words that say what; retrying it mends that and looks again.",
     )
 
+    title: Annotated[Text, Field(max_length=255)] = Field(
+        "", description="What people see it called; as its source calls it when not given."
+    )
+
     def as_task(self, settings: Settings) -> TaskRequest:
         source, ref = self.place(settings)
         return TaskRequest(
@@ -175,6 +179,7 @@ class ProcessRequest(Origin):
             max_tokens=self.max_tokens,
             max_dollars=self.max_dollars,
             verify=Verify(self.verify) if "verify" in self.model_fields_set else None,
+            title=self.title,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.api.traffic import Tally
+from app.api.metrics import Answers
 from app.api.turns import Turns
 from app.callers import Keyring
 from app.config import Settings
@@ -27,7 +27,7 @@ class Service:
     settings: Settings
     machine: Machine
     keyring: Keyring
-    tally: Tally
+    answers: Answers
     doorbell: Doorbell
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     scans: Turns = field(default_factory=lambda: Turns("the scan of another table"))

@@ -137,6 +137,7 @@ class StatusView(BaseModel):
     eta_seconds: float | None
     analysis: AnalysisView
     source: SourceView
+    title: str
     namespace: str
     model: str
     created_at: Moment | None
@@ -175,6 +176,7 @@ class StatusView(BaseModel):
             eta_seconds=_eta(task, rate),
             analysis=AnalysisView.of(table),
             source=SourceView(kind=spec.source.kind, ref=spec.source.ref),
+            title=spec.name,
             namespace=spec.namespace,
             model=spec.model,
             created_at=utc(task.created_at),

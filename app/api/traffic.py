@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter, defaultdict
 
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.metrics import Answers
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 log = structlog.get_logger("app.api")
 
 
-class Tally:
-    """Requests this process has answered, and the seconds spent, by method, route and status."""
-
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, int]] = Counter()
-        self.seconds: defaultdict[tuple[str, str, int], float] = defaultdict(float)
-
-    def add(self, method: str, route: str, status: int, seconds: float) -> None:
-        key = (method, route, status)
-        self.requests[key] += 1
-        self.seconds[key] += seconds
-
-
 class Traffic:
-    def __init__(self, app: ASGIApp, tally: Tally) -> None:
+    def __init__(self, app: ASGIApp, answers: Answers) -> None:
         self._app = app
-        self._tally = tally
+        self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +45,7 @@ class Traffic:
         """Routes are named by their template: a path would put ids, and strangers' words, into labels."""
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._tally.add(method, route, status, seconds)
+        self._answers.add(method, route, status, seconds)
         log.info(
             "request", method=method, route=route, status=status,
             milliseconds=round(seconds * 1000, 1), request_id=request_id,

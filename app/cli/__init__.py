@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import demo, doctor, estimate, keys, limits, preview, run, search, serve, tasks
+from app.cli import demo, doctor, estimate, keys, limits, preview, prune, run, search, serve, tasks
 
 app = typer.Typer(
     name="vectordb",
@@ -20,7 +20,7 @@ app = typer.Typer(
 for command in (
     demo.demo, serve.serve, serve.worker, run.run, preview.preview, estimate.estimate, tasks.tasks,
     tasks.status, tasks.pause, tasks.resume, tasks.retry, tasks.cancel, tasks.verify, tasks.rejected,
-    search.search, doctor.doctor, limits.limits, limits.pause_provider, limits.resume_provider,
+    prune.prune, search.search, doctor.doctor, limits.limits, limits.pause_provider, limits.resume_provider,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(keys.app, name="keys")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -29,7 +30,7 @@ def run(file: File, wish: Wish, json: Json = False) -> None:
     async def work(machine: Machine, screen: Screen) -> Exit:
         try:
             file_id = await _upload(machine.files, readable(file))
-            task = (await submit(machine, wish("upload", file_id))).task
+            task = (await submit(machine, replace(wish("upload", file_id), title=file.name))).task
         except asyncio.CancelledError:
             screen.note("Nothing was submitted. Go on with the same command.")
             raise

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.api.status import StatusView
 
 WIDTH = 1000.0
+LEAST = 4.0
+"""A part of fewer is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,20 @@ def parts(view: StatusView) -> list[Part]:
         "failed": failed,
     }
     found, start = list[Part](), 0.0
-    for name, count in counts.items():
-        if count:
-            width = WIDTH * count / max(law.read, 1)
-            found.append(Part(name, round(start, 2), round(width, 2)))
-            start += width
+    for name, width in _widths(counts, max(law.read, 1)).items():
+        found.append(Part(name, round(start, 2), round(width, 2)))
+        start += width
     return found
+
+
+def _widths(counts: Mapping[str, int], read: int) -> dict[str, float]:
+    """Of those that are not 0. What few rows need to be seen is taken from the widest."""
+    widths = {name: max(LEAST, WIDTH * count / read) for name, count in counts.items() if count}
+    if widths:
+        widest = max(widths, key=lambda name: widths[name])
+        over = sum(widths.values()) - WIDTH * sum(counts.values()) / read
+        widths[widest] = max(LEAST, widths[widest] - over)
+    return widths
 
 
 def share_done(view: StatusView) -> float | None:

@@ -57,14 +57,21 @@ class Sessions:
             samesite="strict",
         )
 
-    def end(self, request: Request, response: Response) -> None:
+    async def end(self, request: Request, response: Response, ledger: Ledger) -> None:
+        """For everybody who has its cookie, in all processes."""
+        if session := self._told(request):
+            await ledger.draw(_ended(session), 1, 1)
         is_https = _is_https(request)
         response.delete_cookie(
             cookie_name(is_https), path="/", secure=is_https, httponly=True, samesite="strict"
         )
 
-    def of(self, request: Request) -> Session | None:
-        """The session of this request; None where there is none, or it has expired or was forged."""
+    async def of(self, request: Request, ledger: Ledger) -> Session | None:
+        """The session of this request; None where there is none, or it has ended, expired or was forged."""
+        session = self._told(request)
+        return session if session and not await ledger.drawn(_ended(session)) else None
+
+    def _told(self, request: Request) -> Session | None:
         found = _signed(self._cookies, request.cookies.get(cookie_name(_is_https(request))), SESSION_SECONDS)
         return Session(*found) if found else None
 
@@ -83,6 +90,10 @@ class Sessions:
             return None
         key_id, nonce = found
         return key_id if await ledger.draw(f"sign-in link {nonce}", 1, 1) else None
+
+
+def _ended(session: Session) -> str:
+    return f"signed out {session.mark}"
 
 
 def cookie_name(is_https: bool) -> str:

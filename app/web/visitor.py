@@ -35,7 +35,7 @@ class SignInNeeded(DoorRefusal):
 
 async def visit(request: Request, the: Service, site: Site) -> Visit | None:
     """Who is signed in; remembered in the request, for its page. Raises Unavailable."""
-    session = site.sessions.of(request)
+    session = await site.sessions.of(request, the.machine.ledger)
     caller = await the.keyring.caller_by_id(session.key_id) if session else None
     if session is None or caller is None:
         return None

@@ -15,7 +15,7 @@ ORIGIN = ("data_source", "file_id", "s3_key", "question_id", "parent_id")
 SPELLING = ("delimiter", "encoding", "allow_row_cap")
 TEXTS = (
     *("data_source", "file_id", "s3_key", "parent_id", "encoding", "namespace", "id_column", "id_prefix"),
-    *("date_column", "start_date", "end_date", "date_format"),
+    *("date_column", "start_date", "end_date", "date_format", "verify"),
 )
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     "question_id": int, "batch_size": int, "max_tokens": int, "max_dollars": float
@@ -34,7 +34,7 @@ class Wish:
 
     def body(self) -> ProcessRequest:
         """Raises ValidationError."""
-        return ProcessRequest.model_validate(dict(_fields(self.form)))
+        return ProcessRequest.model_validate({"title": self.name, **dict(_fields(self.form))})
 
     def bare(self) -> Wish:
         """The same table without a wish about what becomes of it."""
@@ -43,6 +43,12 @@ class Wish:
     def value(self, name: str, default: str = "") -> str:
         """What a field shows."""
         return str(self.form.get(name, default))
+
+    @property
+    def name(self) -> str:
+        """What the table is called: by whoever sent it in, else by where it comes from."""
+        question = self.value("question_id")
+        return self.value("name") or self.value("s3_key") or (f"Question {question}" if question else "")
 
     def values(self, name: str) -> list[str]:
         return [str(value) for value in self.form.getlist(name)]

@@ -28,8 +28,8 @@ def percent(share: float | None) -> str:
         return NONE
     hundredths = share * 100
     if 0 < hundredths < 0.1:
-        return "< 0.1 %"
-    return f"{math.floor(hundredths * 10) / 10:g} %"
+        return "<\u00a00.1\u00a0%"
+    return f"{math.floor(hundredths * 10) / 10:g}\u00a0%"
 
 
 def size(count: float | None) -> str:
@@ -124,7 +124,7 @@ class Situation:
 
 WILL_RESOLVE = "Will resolve itself"
 NEEDS_YOU = "Needs you"
-NOTHING = "Nothing to do"
+NOTHING = "Nothing for you to do"
 
 
 def situation(view: StatusView, workers: int) -> Situation:

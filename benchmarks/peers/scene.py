@@ -69,7 +69,7 @@ class Scene:
     def paid_twice(self) -> int:
         """Payments for rows beyond one a row, without the text by which ours tries the model at a start."""
         (trials,) = self.openai.ask("/_standin/billed", {"texts": [TRIAL]})
-        return int(self.openai.counters()["texts_paid_twice"]) - max(0, trials - 1)
+        return int(self.openai.counters()["texts_paid_twice"]) - max(0, int(trials) - 1)
 
     def landed(self) -> Landed:
         held = self.pinecone.ask("/_standin/landed", {"index": INDEX, "namespace": NAMESPACE})

@@ -26,10 +26,12 @@ from rowvec.model import (
     PlannedChunk,
     ProviderPause,
     Task,
+    TaskState,
     Totals,
     WorkerInfo,
 )
 from rowvec.spec import TaskSpec
+from rowvec.tally import Tally
 from rowvec.usage import Usage
 
 Allowance = Callable[[Task], int]
@@ -68,6 +70,27 @@ class Around:
     children: Sequence[Task]
     workers: Sequence[WorkerInfo]
     pauses: Sequence[ProviderPause]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole ledger at one moment of its clock, at a cost that does not grow with what is done.
+
+    `tasks` counts those that have not ended by the state callers see, `slowest` says of those at work, by
+    where they stand, when the one came on last that has stood still for longest. `tally` is what all workers
+    did, those that have left too: it never falls.
+    """
+
+    now: float
+    tasks: Mapping[str, int]
+    slowest: Mapping[TaskState, float]
+    workers: Sequence[WorkerInfo]
+    tally: Tally
+
+
+def task_account(task_id: str) -> str:
+    """Of the tokens of a task with a budget."""
+    return f"task {task_id}"
 
 
 class Ledger(ABC):
@@ -133,6 +156,10 @@ class Ledger(ABC):
         """Chunks with numbers above `after`, by number. Raises UnknownTask."""
 
     @abstractmethod
+    async def rejecting(self, task_id: str, limit: int = 1000, after: int = -1) -> list[Chunk]:
+        """The same, of chunks of which rows were rejected. Raises UnknownTask."""
+
+    @abstractmethod
     async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
         """The same in short, for a look at all of them: one cheap read. Raises UnknownTask."""
 
@@ -156,6 +183,23 @@ class Ledger(ABC):
 
         Many go in steps, each of which may be repeated. Raises UnknownTask, and WrongState unless the task
         has failed or is at work.
+        """
+
+    @abstractmethod
+    async def seal(self, task_id: str) -> Task:
+        """See to it that an ended task never goes on: a failed one becomes cancelled, and keeps its error.
+
+        Idempotent. Raises UnknownTask, and WrongState where it has not ended.
+        """
+
+    @abstractmethod
+    async def forget(self, task_id: str) -> None:
+        """Remove a task that is completed or cancelled with its chunks, its idempotency key and what it has
+        spent, as if it had never been; its order is not given out again. Of those which name it as their
+        parent nothing changes.
+
+        A large one goes in steps, each of which may be repeated. Raises UnknownTask, and WrongState in any
+        other state.
         """
 
     # Planning
@@ -270,6 +314,10 @@ class Ledger(ABC):
     @abstractmethod
     async def workers(self) -> list[WorkerInfo]:
         """Workers not buried or retired."""
+
+    @abstractmethod
+    async def overview(self) -> Overview:
+        """How much waits and is at work, and what all workers did together."""
 
     # Namespaces
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, islice
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
@@ -23,6 +25,7 @@ from rowvec.model import (
     TaskState,
     WorkerInfo,
 )
+from rowvec.tally import Tally
 
 
 class MemoryLedger(BookLedger):
@@ -60,12 +63,14 @@ class MemoryBook(Book):
     def __init__(self) -> None:
         self.now = 0.0
         self._entries: dict[str, Entry] = {}
+        self._orders = count(1)
         self._chunks: dict[str, dict[int, Chunk]] = {}
         self._workers: dict[str, WorkerInfo] = {}
         self._fillings: dict[str, Filling] = {}
         self._keys: dict[str, ApiKey] = {}
         self._drawn: dict[str, Drawn] = {}
         self._pauses: dict[str, ProviderPause] = {}
+        self._departed = Tally()
 
     # Tasks
 
@@ -74,7 +79,7 @@ class MemoryBook(Book):
         return self._entries.get(task_id)
 
     def add(self, task: Task, fingerprint: str, key: str | None) -> Entry:
-        entry = Entry(replace(task, order=len(self._entries) + 1), fingerprint, key)
+        entry = Entry(replace(task, order=next(self._orders)), fingerprint, key)
         self._entries[task.id] = entry
         self._chunks[task.id] = {}
         return entry
@@ -115,8 +120,21 @@ class MemoryBook(Book):
     def held_by(self, worker: str) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.task.worker == worker]
 
+    def counted(self) -> Mapping[str, int]:
+        return Counter(rules.seen_as(entry.task) for entry in self._unended())
+
+    def slowest(self) -> Mapping[TaskState, float]:
+        at_work = [e.task for e in self._unended() if rules.seen_as(e.task) == rules.PROCESSING]
+        return {
+            state: min(rules.last_progress(task) for task in at_work if task.state is state)
+            for state in {task.state for task in at_work}
+        }
+
     def finishable(self) -> list[Entry]:
         return list(self._unended())
+
+    def drop(self, entry: Entry) -> None:
+        del self._entries[entry.task.id], self._chunks[entry.task.id]
 
     def _unended(self) -> Iterable[Entry]:
         return (entry for entry in self._entries.values() if not entry.task.state.ended)
@@ -132,6 +150,10 @@ class MemoryBook(Book):
     def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
         found = self._in(task_id, *(ChunkState if state is None else (state,)))
         return [chunk for chunk in found if chunk.plan.number > after][:limit]
+
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        found = self.chunks(task_id, len(self._chunks.get(task_id, {})), after, None)
+        return [chunk for chunk in found if chunk.counts.rejected][:limit]
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         return [Mark.of(chunk) for chunk in self.chunks(task_id, limit, after, None)]
@@ -175,6 +197,13 @@ class MemoryBook(Book):
         failed = self._in(task_id, ChunkState.FAILED)
         self.put_chunks([rules.anew(chunk) for chunk in failed])
 
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        shelf = self._chunks[task_id]
+        gone = list(islice(shelf, most))
+        for number in gone:
+            del shelf[number]
+        return len(gone)
+
     def _shelf(self, task: Task, worker: str, most: int, most_per_task: Allowance | None) -> Shelf:
         mine = len(self.claimed_by(worker, task.id))
         room = most if most_per_task is None else min(most, most_per_task(task) - mine)
@@ -196,6 +225,12 @@ class MemoryBook(Book):
 
     def drop_worker(self, worker: str) -> None:
         self._workers.pop(worker, None)
+
+    def departed(self) -> Tally:
+        return self._departed
+
+    def put_departed(self, tally: Tally) -> None:
+        self._departed = tally
 
     # Namespaces and keys
 
@@ -219,6 +254,9 @@ class MemoryBook(Book):
 
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._drawn[account] = drawn
+
+    def drop_drawn(self, account: str) -> None:
+        self._drawn.pop(account, None)
 
     # Providers
 

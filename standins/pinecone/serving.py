@@ -90,4 +90,5 @@ class _Serving:
 
 
 def _address(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    address, port = listener.getsockname()
+    return f"http://{address}:{port}"

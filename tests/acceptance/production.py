@@ -19,6 +19,7 @@ from standins.process import Standin
 from tests.acceptance.goods import DIMENSION, Goods, Landed
 from tests.acceptance.service import Service
 from tests.servers.moto import Moto
+from tests.servers.place import HERE, Place
 
 T = TypeVar("T")
 PATIENCE = 180.0
@@ -26,7 +27,7 @@ INDEX = "products"
 OPENAI_KEY = "sk-production-0123456789abcdef"
 INDEXES = [{"name": INDEX, "dimension": DIMENSION}]
 CELERY = ["-A", "app.workers.celery_app", "worker"]
-HERE = ("one", "two")
+BESIDE_IT = ("one", "two")
 NOBODY_ELSE: Mapping[str, str] = {}
 
 
@@ -44,27 +45,30 @@ class CeleryWorker:
     """`celery -A app.workers.celery_app worker` beside a service, with one process in its pool.
 
     With a `host` it takes itself to be on a machine of that name: nobody else can ask after its processes.
+    At another `place` it is on another one.
     """
 
-    def __init__(self, service: Service, name: str, host: str = "") -> None:
+    def __init__(self, service: Service, name: str, host: str = "", place: Place = HERE) -> None:
         self.name = name
         self.host = host
         self.log = service.folder / f"{name}.log"
         self._service = service
+        self._place = place
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Does not wait."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._program(), *CELERY, "-n", f"{self.name}@%h"],
+                self._place.command(self._service.folder, sys.executable, "-m", *self._program()),
                 cwd=self._service.folder,
                 env=self._service._whole_environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
     def _program(self) -> list[str]:
-        return ["tests.acceptance.elsewhere", self.host] if self.host else ["celery"]
+        program = ["tests.acceptance.elsewhere", self.host] if self.host else ["celery"]
+        return [*program, *CELERY, "-n", f"{self.name}@%h"]
 
     @property
     def program(self) -> psutil.Process:
@@ -163,6 +167,7 @@ def production(
     pinecone: Standin,
     moto: Moto,
     elsewhere: Mapping[str, str] = NOBODY_ELSE,
+    /,
     **settings: str,
 ) -> Iterator[Production]:
     """Two Celery workers and an API process that are ready, with a bucket of their own.
@@ -171,7 +176,26 @@ def production(
     killed at the end of the block.
     """
     bucket = moto.new_bucket()
-    parts = {
+    with ExitStack() as ending:
+        parts = parts_of(openai, pinecone, moto, bucket) | settings
+        service = ending.enter_context(Service(folder, **parts))
+        hosts = dict.fromkeys(BESIDE_IT, "") | dict(elsewhere)
+        workers = [CeleryWorker(service, name, host) for name, host in hosts.items()]
+        for worker in workers:
+            ending.callback(worker.kill)
+        service.start()
+        for worker in workers:
+            worker.start()
+        service.wait_alive()
+        whole = Production(service, workers, openai, pinecone, moto, bucket)
+        whole.wait_ready()
+        yield whole
+
+
+def parts_of(openai: Standin, pinecone: Standin, moto: Moto, bucket: str) -> dict[str, str]:
+    """The settings of production, but for the broker and the ledger."""
+    return {
+        **moto.settings,
         "EMBEDDER": "openai",
         "OPENAI_API_KEY": OPENAI_KEY,
         "OPENAI_BASE_URL": f"{openai.url}/v1",
@@ -184,21 +208,7 @@ def production(
         "MAX_WORKERS": "1",
         "MIN_FREE_BYTES": "0",
         "LEASE_SECONDS": "20",
-        **settings,
     }
-    with ExitStack() as ending:
-        service = ending.enter_context(Service(folder, **moto.settings, **parts))
-        hosts = dict.fromkeys(HERE, "") | dict(elsewhere)
-        workers = [CeleryWorker(service, name, host) for name, host in hosts.items()]
-        for worker in workers:
-            ending.callback(worker.kill)
-        service.start()
-        for worker in workers:
-            worker.start()
-        service.wait_alive()
-        whole = Production(service, workers, openai, pinecone, moto, bucket)
-        whole.wait_ready()
-        yield whole
 
 
 def freeze(process: psutil.Process) -> None:

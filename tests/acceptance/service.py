@@ -19,6 +19,8 @@ from typing import IO, Any
 import httpx2
 import psutil
 
+from tests.servers.place import HERE, Place
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 """All that the service sees of the caller's environment: nobody's keys, nobody's settings."""
@@ -33,8 +35,9 @@ class Service:
     ended at the end of the `with` block, whatever happens in it.
     """
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, place: Place = HERE, /, **environment: str) -> None:
         self.folder = folder
+        self._place = place
         self.data = folder / "data"
         self.rows = folder / "rows"
         self.rows.mkdir(parents=True, exist_ok=True)
@@ -43,13 +46,11 @@ class Service:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._group: int | None = None
-        self.http = httpx2.Client(
-            base_url=f"http://127.0.0.1:{self._port}", headers={"X-API-Key": self._key}, timeout=120
-        )
+        self.http = httpx2.Client(base_url=self.url, headers={"X-API-Key": self._key}, timeout=120)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._place.address}:{self._port}"
 
     @property
     def key(self) -> str:
@@ -70,7 +71,17 @@ class Service:
             raise RuntimeError("the service, or the worker of the last one, runs already")
         with self._log("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self._port)],
+                self._place.command(
+                    self.folder,
+                    sys.executable,
+                    "-m",
+                    "uvicorn",
+                    "app.main:app",
+                    "--host",
+                    self._place.address,
+                    "--port",
+                    str(self._port),
+                ),
                 cwd=self.folder,
                 env=self._whole_environment() | environment,
                 stdin=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ from tests.servers.redis import RedisServer
 PATIENCE = 120.0
 DIMENSION = 64
 LIMITS = {"requests_per_second": 20, "tokens_per_minute": 5e6}
-USUAL = {"latency": {}, "marker": None, "billing": None, "credit_tokens": None} | LIMITS
+USUAL: dict[str, Any] = {"latency": {}, "marker": None, "billing": None, "credit_tokens": None} | LIMITS
 
 REASONS = {
     "refused-by-embedder": "'$.input' is invalid",

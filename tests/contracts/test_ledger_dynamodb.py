@@ -12,6 +12,7 @@ import multiprocessing
 import multiprocessing.context
 import multiprocessing.queues
 import multiprocessing.synchronize
+import operator
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -416,7 +417,7 @@ async def with_done_chunks(ledger: DynamoLedger, done: int, name: str) -> Task:
     items = [done_item(record, number) for number in range(done)]
     for at in range(0, done, 25):
         puts = [{"PutRequest": {"Item": packed(item)}} for item in items[at : at + 25]]
-        table.ask(lambda client, puts=puts: client.batch_write_item(RequestItems={table.name: puts}))
+        table.ask(operator.methodcaller("batch_write_item", RequestItems={table.name: puts}))
     add_to_task(table, claim.task.id, done)
     await ledger.planned(claim.task.id, claim.fence, totals(done + 2))
     return await ledger.task(claim.task.id)

@@ -6,7 +6,7 @@ import pytest
 
 from rowvec.errors import InvalidRequest, UnknownTask, WrongState
 from rowvec.ledgers.base import Ledger
-from rowvec.model import ChunkState, Flag, Mark, ProviderPause, Task, TaskState
+from rowvec.model import ChunkState, Counts, Flag, Mark, ProviderPause, Task, TaskState
 from rowvec.usage import Usage
 from tests.contracts.ledger_kit import (
     READ,
@@ -22,6 +22,9 @@ from tests.contracts.ledger_kit import (
 )
 
 pytestmark = pytest.mark.anyio
+
+TAKEN = Counts(read=ROWS, upserted=ROWS, passages=ROWS, embedded=ROWS)
+"""What a chunk comes to of which no row was rejected."""
 
 
 async def failed_task(ledger: Ledger, chunks: int, failing: int) -> Task:
@@ -89,6 +92,23 @@ async def test_marks_come_in_pages(ledger: Ledger) -> None:
         await ledger.marks(task.id, limit=0)
     with pytest.raises(UnknownTask):
         await ledger.marks("nobody's")
+
+
+async def test_chunks_of_which_rows_were_rejected(ledger: Ledger) -> None:
+    """And no others, in pages, by number, as the chunks they are."""
+    task = await planned_task(ledger, 7)
+    for claim in await ledger.claim("w", 6):
+        rejects = number_of(claim) in (1, 4, 5)
+        await (commit(ledger, claim) if rejects else commit(ledger, claim, TAKEN))
+    chunks = await ledger.chunks(task.id)
+    assert await ledger.rejecting(task.id) == [chunks[1], chunks[4], chunks[5]]
+    assert await ledger.rejecting(task.id, limit=2) == [chunks[1], chunks[4]]
+    assert await ledger.rejecting(task.id, limit=2, after=4) == [chunks[5]]
+    assert await ledger.rejecting(task.id, after=5) == []
+    with pytest.raises(InvalidRequest):
+        await ledger.rejecting(task.id, limit=0)
+    with pytest.raises(UnknownTask):
+        await ledger.rejecting("nobody's")
 
 
 async def test_a_retry_forgets_the_times(ledger: Ledger) -> None:

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import Connection, event, insert, select
 
 from rowvec.ledgers.sql import SqlLedger
+from rowvec.ledgers.sql.postgresql import Postgresql
+from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.ledgers.sql.tables import chunks, tasks
 from rowvec.model import ChunkFiles, ChunkState, Flag, TaskState
 from tests.contracts.ledger_kit import READ, SQL, number_of, planned_task, spec, worker
@@ -25,6 +27,7 @@ class Crowd:
 
     def __init__(self, ledger: SqlLedger) -> None:
         self.ledger = ledger
+        assert isinstance(ledger._database, Postgresql | Sqlite)
         self._engine = ledger._database._engine
         self._heard: list[tuple[str, Any]] = []
 
@@ -114,6 +117,7 @@ ASKED: dict[str, Callable[[Crowd], Awaitable[object]]] = {
     "page completed": lambda crowd: crowd.ledger.tasks(state="completed"),
     "chunks": lambda crowd: crowd.ledger.chunks("t500", 100),
     "chunks in a state": lambda crowd: crowd.ledger.chunks("t500", 100, 60, ChunkState.READY),
+    "chunks with rejected rows": lambda crowd: crowd.ledger.rejecting("t500"),
     "children": lambda crowd: crowd.ledger.children("t500"),
     "around": lambda crowd: crowd.ledger.around("t500"),
     "submit": lambda crowd: crowd.ledger.submit(spec("new")),

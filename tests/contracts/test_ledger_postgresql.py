@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -208,12 +210,15 @@ async def work_off(ledger: SqlLedger, name: str, task_id: str) -> None:
             if claim.chunk is not None:
                 commit = (task_id, number_of(claim), claim.fence, READ, ChunkFiles())
                 try:
-                    await weather(lambda commit=commit: ledger.commit(*commit))
+                    await weather(partial(ledger.commit, *commit))
                 except LeaseLost:
                     continue  # it landed before, and its answer was lost
 
 
-async def weather(call):
+T = TypeVar("T")
+
+
+async def weather(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()

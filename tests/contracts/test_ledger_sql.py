@@ -21,6 +21,7 @@ from rowvec.ledgers import TABLE
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
+from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.model import ChunkFiles, Counts, TaskState, WorkKind
 from tests.contracts.ledger_kit import READ, SQL, new_sqlite, number_of, planned_task, spec, worker
 
@@ -57,6 +58,7 @@ async def test_durable_settings(tmp_path: Path) -> None:
     """The file is in WAL mode, and every connection waits for others and syncs each commit."""
     ledger = SqlLedger(new_sqlite(tmp_path), busy_seconds=7)
     await ledger.ready()
+    assert isinstance(ledger._database, Sqlite)
     with ledger._database._engine.connect() as connection:
         pragmas = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]

@@ -117,10 +117,11 @@ def test_a_request_without_proof_is_what_it_was_before_there_was_any() -> None:
     """So that submissions of another version of this service are known again."""
     known = sha256(json.dumps(_as_before(spec()), sort_keys=True).encode()).hexdigest()
     assert fingerprint(spec()) == known != fingerprint(replace(spec(), verify=Verify.ALL))
+    assert fingerprint(replace(spec(), title="what people call it")) == known
 
 
 def _as_before(of: TaskSpec) -> dict[str, object]:
-    later = ("verify", "tenant", "account", "max_tokens")
+    later = ("verify", "tenant", "account", "max_tokens", "title")
     return {name: value for name, value in json.loads(of.to_json()).items() if name not in later}
 
 

@@ -16,7 +16,7 @@ from tests.http_service import ROOT, free_port
 
 DEPLOYED = (
     "app", "rowvec", "scripts", "docs", "infrastructure", "test_data",
-    "vectordb", ".env.example", "requirements.txt", "LICENSE",
+    "vectordb", ".env.example", "gunicorn.conf.py", "requirements.txt", "LICENSE",
 )  # fmt: skip
 DOMAIN = "vectordb.example.com"
 

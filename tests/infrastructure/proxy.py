@@ -54,19 +54,24 @@ class Proxy:
 
 @contextmanager
 def proxy(service: str, folder: Path) -> Iterator[Proxy]:
-    """The deployed file with other ports, paths and upstream, and nothing else changed."""
-    folder.mkdir()
-    it = Proxy(free_port(), free_port(), folder)
-    certificate(folder)
-    (folder / "vectordb-api.conf").write_text(moved(it, service))
-    (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
-    command = ["nginx", "-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
-    server = Server(command, folder / "log", lambda: answers(it))
+    """It runs; see `laid_out`."""
+    it, server = laid_out(service, folder)
     server.start()
     try:
         yield it
     finally:
         server.stop()
+
+
+def laid_out(service: str, folder: Path) -> tuple[Proxy, Server]:
+    """The deployed file with other ports, paths and upstream, and nothing else changed; to be started."""
+    folder.mkdir()
+    it = Proxy(free_port(), free_port(), folder)
+    certificate(folder)
+    (folder / "vectordb-api.conf").write_text(moved(it, service))
+    (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
+    files = ["-e", folder / "error.log", "-p", folder, "-c", folder / "nginx.conf"]
+    return it, Server(["nginx", *map(str, files)], folder / "log", lambda: answers(it))
 
 
 def moved(it: Proxy, service: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from rowvec.embedders.openai import OpenAIEmbedder, tokens
 from standins.process import Standin, started
 
 KEY = "sk-proj-1234567890abcdef"
-AS_AT_THE_START = {
+AS_AT_THE_START: dict[str, Any] = {
     "key": KEY, "latency": {}, "requests_per_second": None, "tokens_per_minute": None, "requests_hold": 1.0,
     "tokens_hold": 4.0, "faults": {}, "script": [], "marker": None, "spoilt": {}, "billing": None,
     "credit_tokens": None, "shows_limits": True,

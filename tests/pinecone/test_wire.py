@@ -51,7 +51,8 @@ def test_numbers_are_varints(number: int) -> None:
 def test_rows_that_are_not_one_after_another_are_written_right() -> None:
     """Slices, other byte orders and other widths of numbers are no trap."""
     whole = np.arange(24, dtype=np.float64).reshape(4, 6) + 1
-    for vectors in (whole[::2, ::3], whole.astype(">f4"), np.asfortranarray(whole, np.float32)):
+    odd: tuple[Any, ...] = (whole[::2, ::3], whole.astype(">f4"), np.asfortranarray(whole, np.float32))
+    for vectors in odd:
         ids = [f"id-{n}" for n in range(len(vectors))]
         request = message("UpsertRequest").FromString(wire.upsert("", ids, vectors, [{}] * len(ids)))
         assert [list(vector.values) for vector in request.vectors] == vectors.tolist()
@@ -113,7 +114,10 @@ def test_fetched_vectors_are_read_as_protobuf_wrote_them(found: dict[str, Any], 
 
 def test_other_replies_are_read_as_protobuf_wrote_them() -> None:
     """Matches with scores, pages of ids, counts of namespaces, counts of matches."""
-    matches = [{"id": "a", "score": 0.5, "metadata": {"n": 1.0}}, {"id": "b", "values": [1.0]}]
+    matches: list[dict[str, Any]] = [
+        {"id": "a", "score": 0.5, "metadata": {"n": 1.0}},
+        {"id": "b", "values": [1.0]},
+    ]
     query = message("QueryResponse")(namespace="ns")
     for match in matches:
         scored = query.matches.add(

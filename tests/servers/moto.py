@@ -37,7 +37,7 @@ class InTurn(serving.DomainDispatcherApplication):
             return list(super().__call__(environ, start_response))
 
 serving.DomainDispatcherApplication = InTurn
-server = serving.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server = serving.ThreadedMotoServer(sys.argv[1], 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
@@ -85,12 +85,12 @@ class Moto:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Moto]:
-    """A server until the block ends; what it says is in `folder`."""
+def running(folder: Path, address: str = "127.0.0.1") -> Iterator[Moto]:
+    """A server until the block ends, at an address of this machine; what it says is in `folder`."""
     said = folder / "moto.txt"
     with said.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE],
+            [sys.executable, "-c", _SERVE, address],
             env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "50"},  # short pages, so that they are turned
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
         )  # fmt: skip
@@ -100,7 +100,7 @@ def running(folder: Path) -> Iterator[Moto]:
             port = process.stdout.readline().strip()
             if not port:
                 raise RuntimeError(f"moto did not start:\n{said.read_text()}")
-            moto = Moto(f"http://127.0.0.1:{port}")
+            moto = Moto(f"http://{address}:{port}")
             httpx2.get(f"{moto.url}/moto-api/data.json", timeout=60).raise_for_status()
             yield moto
         finally:

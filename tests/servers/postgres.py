@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.servers.place import HERE, Place
 from tests.servers.ports import free_port
 from tests.servers.process import Server, as_user
 
@@ -31,18 +32,18 @@ QUICK = {"fsync": "off", "full_page_writes": "off"}
 class PostgresServer(Server):
     """`url` leads to an empty database, also after a restart."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, place: Place = HERE, /, **settings: str) -> None:
         self.port = free_port()
-        self.url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        self.url = f"postgresql://{USER}:{PASSWORD}@{place.address}:{self.port}/postgres"
         self._data = folder / "data"
         self._user = unprivileged_user()
         settings = {
-            "port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "",
+            "port": str(self.port), "listen_addresses": place.address, "unix_socket_directories": "",
             "shared_buffers": "64MB", "max_connections": "200", **settings,
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [programs() / "postgres", "-D", self._data, *options]
-        super().__init__(command, folder / "postgres.log", self._selects, self._user, signal.SIGINT)
+        command: list[str | Path] = [programs() / "postgres", "-D", self._data, *options]
+        super().__init__(command, folder / "postgres.log", self._selects, self._user, signal.SIGINT, place)
 
     def make_cluster(self) -> None:
         """The data folder, whose only user is USER."""
@@ -52,7 +53,7 @@ class PostgresServer(Server):
         if self._user is not None:
             for path in (folder, secret):
                 shutil.chown(path, self._user)
-        command = [
+        command: list[str | Path] = [
             *as_user(self._user), programs() / "initdb", "--pgdata", self._data, "--no-sync",
             "--username", USER, "--pwfile", secret, "--auth", "scram-sha-256",
             "--encoding", "UTF8", "--locale", "C",
@@ -60,6 +61,8 @@ class PostgresServer(Server):
         made = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if made.returncode:
             raise RuntimeError(f"initdb made no cluster:\n{made.stderr}")
+        with (self._data / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all all samenet scram-sha-256\n")
 
     def new_schema(self) -> str:
         """The address of an empty schema, which is cheaper than a database, that nobody else uses."""
@@ -104,10 +107,10 @@ def unprivileged_user() -> str | None:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[PostgresServer]:
+def running(place: Place = HERE, /, **settings: str) -> Iterator[PostgresServer]:
     """A server until the block ends, in a folder that its user may enter, which pytest's are not."""
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder), **(QUICK | settings))
+        server = PostgresServer(Path(folder), place, **(QUICK | settings))
         server.make_cluster()
         try:
             server.start()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.servers.place import HERE, Place
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -34,8 +36,9 @@ class Server:
         answers: Callable[[], bool],
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        place: Place = HERE,
     ) -> None:
-        self._command = [*_with_the_tests(user), *map(str, command)]
+        self._command = place.command(log.parent, *_with_the_tests(user), *command)
         self._log = log
         self._answers = answers
         self._stop_signal = stop_signal
@@ -134,7 +137,7 @@ def _with_the_tests(user: str | None) -> list[str]:
 def _alive(process: psutil.Process) -> bool:
     """A zombie holds nothing any more; whoever inherited it may take its time."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.place import HERE, Place
 from tests.servers.ports import free_port
 from tests.servers.process import Server
 
@@ -18,16 +19,17 @@ from tests.servers.process import Server
 class RedisServer(Server):
     """`url` leads to it, also after a restart. Every answered write is still there after a kill."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Place = HERE) -> None:
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._address = place.address
+        self.url = f"redis://{place.address}:{self.port}/0"
         # Without a sync of its own the file is written before each answer, which a killed process needs.
         settings = {
-            "port": self.port, "bind": "127.0.0.1", "dir": folder, "daemonize": "no",
-            "appendonly": "yes", "appendfsync": "no", "save": "",
+            "port": self.port, "bind": place.address, "dir": folder, "daemonize": "no",
+            "appendonly": "yes", "appendfsync": "no", "save": "", "protected-mode": "no",
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
-        super().__init__([program(), *options], folder / "redis.log", self._pongs)
+        super().__init__([program(), *options], folder / "redis.log", self._pongs, place=place)
 
     def flush(self) -> None:
         """Empty it."""
@@ -45,7 +47,7 @@ class RedisServer(Server):
         return self._ask("PING") == b"+PONG\r\n"
 
     def _ask(self, command: str) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection((self._address, self.port), timeout=5) as connection:
             connection.sendall(f"{command}\r\n".encode())
             return connection.recv(100)
 
@@ -62,9 +64,9 @@ def program() -> Path:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[RedisServer]:
+def running(folder: Path, place: Place = HERE) -> Iterator[RedisServer]:
     """A server until the block ends, with its data in `folder`."""
-    server = RedisServer(folder)
+    server = RedisServer(folder, place)
     try:
         server.start()
         yield server

@@ -60,8 +60,8 @@ def sweeper_off() -> Iterator[None]:
 def finish_without_counting() -> Iterator[None]:
     """A chunk is done, and its rows are not counted."""
 
-    def count_done(entry: Entry, counts: Counts) -> Entry:
-        return entry.evolve(chunks_done=entry.task.chunks_done + 1)
+    def count_done(entry: Entry, counts: Counts, now: float) -> Entry:
+        return entry.evolve(chunks_done=entry.task.chunks_done + 1, progressed_at=now)
 
     with patch.object(rules, "count_done", count_done):
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -99,7 +99,9 @@ class WiredSqlLedger(SqlLedger):
 
         return await self._faulty(name_of(do), super()._write, write)
 
-    async def _faulty(self, what, call, do):  # type: ignore[no-untyped-def]
+    async def _faulty(
+        self, what: str, call: Callable[[Callable[[Book], T]], Awaitable[T]], do: Callable[[Book], T]
+    ) -> T:
         running()
         fate = self._wire.dice.fate(self._wire.dice.rates.ledger, SERVICE)
         if fate is not Fate.FINE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -26,7 +26,7 @@ def simulated(
     chance = random.Random(f"{seed} urandom")
     state = random.getstate()
     here = SimpleNamespace(getpid=lambda: current().pid)
-    patches = [
+    patches: list[AbstractContextManager[object]] = [
         patch("time.time", wall),
         patch("time.monotonic", monotonic),
         patch("os.urandom", chance.randbytes),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.embedding import ANY_TEXT
@@ -18,6 +19,8 @@ from rowvec.vectorstores.memory import MemoryStore
 from tests.simulation.faults import PROVIDER, SERVICE, STORE, Fate
 from tests.simulation.process import LIFE
 from tests.simulation.wire import Wire, at_once
+
+T = TypeVar("T")
 
 DIMENSION = 4
 
@@ -33,7 +36,8 @@ class Provider:
         self._model = MemoryEmbedder(DIMENSION)
 
     def vector(self, text: str) -> Floats:
-        return at_once(self._model.embed([text])).vectors[0]
+        vector: Floats = at_once(self._model.embed([text])).vectors[0]
+        return vector
 
     def answer(self, texts: Sequence[str]) -> Embedding:
         if not self.poison.isdisjoint(texts):
@@ -195,7 +199,7 @@ class WiredFiles(FileStore):
     async def ping(self) -> None:
         await self._call("ping", lambda: None)
 
-    async def _call(self, what, do):  # type: ignore[no-untyped-def]
+    async def _call(self, what: str, do: Callable[[], T]) -> T:
         dice = self._wire.dice
         return await self._wire.call(what, do, dice.fate(dice.rates.files, SERVICE))
 

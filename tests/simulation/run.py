@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rowvec.ledgers.sql import SqlLedger
 from tests.simulation import check
@@ -116,7 +117,7 @@ async def _prepare(world: World) -> None:
 
 async def _storm(world: World, callers: list[Caller]) -> None:
     """Until all tasks have ended, or for a while."""
-    storm = [
+    storm: list[asyncio.Future[Any]] = [
         asyncio.create_task(each) for each in (_jumps(world), _deploys(world), *(c.wish() for c in callers))
     ]
     ends = asyncio.gather(*(caller.end() for caller in callers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from typing import Any
 from urllib.error import HTTPError
 
 import httpx2
@@ -19,7 +20,8 @@ from standins.process import Standin, started
 
 SMALL = "text-embedding-3-small"
 TEXTS = ["hello", "Ein längerer Satz.", "日本語のテキスト", "👩‍👩‍👧 family"]
-QUIET = {"key": None, "faults": {}, "script": [], "marker": None, "spoilt": {}, "billing": None} | {
+QUIET: dict[str, Any] = {
+    "key": None, "faults": {}, "script": [], "marker": None, "spoilt": {}, "billing": None,
     "credit_tokens": None, "requests_per_second": None, "tokens_per_minute": None, "latency": {},
     "shows_limits": True,
 }  # fmt: skip
@@ -117,12 +119,12 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("wish", "kind", "code", "words"), REFUSALS)
 def test_what_cannot_be_is_refused(
-    sdk: openai.OpenAI, standin: Standin, wish: dict[str, object], kind: type[openai.APIStatusError],
+    sdk: openai.OpenAI, standin: Standin, wish: dict[str, Any], kind: type[openai.APIStatusError],
     code: str | None, words: str,
 ) -> None:  # fmt: skip
     """With OpenAI's status, code and words, and for free."""
     with pytest.raises(kind) as refused:
-        sdk.embeddings.create(**({"model": SMALL, "input": "a"} | wish))  # type: ignore[call-overload]
+        sdk.embeddings.create(**{"model": SMALL, "input": "a", **wish})
     assert isinstance(refused.value.body, dict)
     assert set(refused.value.body) == {"message", "type", "param", "code"}
     assert (refused.value.code, words in refused.value.message) == (code, True)

@@ -123,6 +123,7 @@ def test_the_official_library_and_the_documents_api(client: Pinecone, standin: S
     documents = client.index("documents").documents
     rows = [{"_id": f"d{n}", "embedding": [n + 1.0, 0, 0, 1], "title": "hello", "n": n} for n in range(3)]
     written = documents.upsert(namespace="ns", documents=rows)
+    assert written.response_info is not None
     assert (written.upserted_count, written.response_info.lsn_committed) == (3, 1)
     fetched = documents.fetch(namespace="ns", ids=["d1"]).documents["d1"]
     assert (fetched.title, fetched.n, fetched.embedding) == ("hello", 1.0, [2.0, 0.0, 0.0, 1.0])
@@ -133,7 +134,7 @@ def test_the_official_library_and_the_documents_api(client: Pinecone, standin: S
         include_fields=["title"],
     )
     assert [(match.id, match.title) for match in found.matches] == [("d0", "hello")]
-    assert found.response_info.is_reconciled(1)
+    assert found.response_info is not None and found.response_info.is_reconciled(1)
     assert [document.id for document in documents.list(namespace="ns", limit=2)] == ["d0", "d1", "d2"]
     assert documents.delete(namespace="ns", filter={"n": {"$gte": 1}}).matched_records == 2
     assert standin.ask("/_standin/summary", {"index": "documents", "namespace": "ns"})["vectors"] == 1

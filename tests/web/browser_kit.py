@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
@@ -17,7 +18,7 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (360, 1280, 2560)
 PATIENCE_MS = 60_000
 REFUSALS = (
@@ -35,14 +36,14 @@ _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.cli
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*arguments: str) -> Iterator[Browser]:
     """Debian's, without a window. One for a whole file of tests."""
     path = shutil.which("chromium")
     if path is None:
         raise RuntimeError("There is no Chromium on this machine. Install it: apt-get install chromium")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:
@@ -98,9 +99,12 @@ class Person:
 
 
 @contextmanager
-def person(browser: Browser, url: str) -> Iterator[Person]:
-    """A fresh browser profile on the service at `url`. Raises AssertionError at the end for any complaint."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+def person(browser: Browser, url: str, trusts_all: bool = False) -> Iterator[Person]:
+    """A fresh browser profile on the service at `url`. Raises AssertionError at the end for any complaint.
+    Who `trusts_all` takes any certificate."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, accept_downloads=True, ignore_https_errors=trusts_all
+    )
     context.set_default_timeout(PATIENCE_MS)
     made = Person(context.new_page(), url)
     made.page.expose_function("tellViolation", lambda told: made.complaints.append(told))

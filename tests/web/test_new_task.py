@@ -53,13 +53,18 @@ def test_a_file_is_sent_looked_at_and_started(service: Running, visitor: Visitor
     assert "my goods.csv" in page and "a tall lamp" in page and '<option value="id" selected>' in page
     assert page.count("Will be embedded") == 2 and "The id column &#39;id&#39; is empty" in page
     fields = hidden_fields(page) | {"text": "template", "text_template": "{title}!", "namespace": "mine"}
-    started = visitor.post("/new/start", fields | {"id_column": "id"})
+    started = visitor.post("/new/start", fields | {"id_column": "id", "verify": "all"})
     assert started.status_code == 303
+    task_page = visitor.get(started.headers["location"]).text
+    assert (
+        "<h1><bdi>my goods.csv</bdi></h1>" in task_page and "every row, before it is completed" in task_page
+    )
     task_id = started.headers["location"].removeprefix("/tasks/")
     with service.client(KEY) as api:
         assert follow(api, task_id)[-1] == "end"
         status = api.get(f"/api/v1/status/{task_id}").json()
         assert (status["namespace"], status["conservation"]["upserted"]) == ("mine", 2)
+        assert (status["title"], status["source"]["kind"]) == ("my goods.csv", "upload")
         found = api.post("/api/v1/search", json={"query": "lamp", "namespace": "mine"}).json()
     assert {match["text"] for match in found["matches"]} == {"a lamp for the desk!", "a tall lamp!"}
 
@@ -187,7 +192,7 @@ def test_days_and_columns_change_what_is_shown(visitor: Visitor) -> None:
 def test_the_estimate_is_counted(visitor: Visitor) -> None:
     fields = hidden_fields(visitor.get("/new/table?data_source=s3_csv&s3_key=goods.csv").text)
     told = visitor.post("/new/estimate", fields | {"id_column": "id"}, htmx=True).text
-    assert "2 to embed" in told and "33.3 % rejected" in told and "Free" in told
+    assert "2 to embed" in told and "33.3\u00a0% rejected" in told and "Free" in told
 
 
 def test_rows_are_shown_and_never_run(visitor: Visitor) -> None:

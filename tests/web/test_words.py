@@ -8,7 +8,7 @@ import pytest
 
 from app.api.status import StatusView
 from app.web import words
-from app.web.bar import WIDTH, parts, share_done
+from app.web.bar import LEAST, WIDTH, parts, share_done
 from app.web.pace import Commit, pace_of
 from rowvec.analysis import Analysis
 from rowvec.model import Counts, Hold, Task, TaskState
@@ -29,9 +29,9 @@ def view(state: TaskState, waits_for: str | None = None, **values: object) -> St
         (words.number(1234567), "1,234,567"),
         (words.number(3.14159), "3.1"),
         (words.number(1234.5), "1,234"),
-        (words.percent(0.9999), "99.9 %"),
-        (words.percent(1.0), "100 %"),
-        (words.percent(0.00001), "< 0.1 %"),
+        (words.percent(0.9999), "99.9\u00a0%"),
+        (words.percent(1.0), "100\u00a0%"),
+        (words.percent(0.00001), "<\u00a00.1\u00a0%"),
         (words.size(999), "999 bytes"),
         (words.size(1_500), "1.5 kB"),
         (words.size(3_000_000_000_000), "3.0 TB"),
@@ -84,6 +84,12 @@ def test_the_parts_of_a_bar_are_the_rows() -> None:
         ("upserted", 0, 250), ("filtered", 250, 25), ("rejected", 275, 100), ("failed", 375, 125),
     ]  # fmt: skip
     assert share_done(seen) == 75 / 200 and WIDTH == 1000
+    few = view(
+        TaskState.COMPLETED, counts=Counts(read=10**6, upserted=10**6 - 1, rejected=1), rows_planned=10**6
+    )
+    assert [(part.name, part.start, part.width) for part in parts(few)] == [
+        ("upserted", 0, WIDTH - LEAST), ("rejected", WIDTH - LEAST, LEAST),
+    ]  # fmt: skip
     assert share_done(view(TaskState.PROCESSING)) is None
     assert share_done(view(TaskState.COMPLETED, planned=True)) == 1.0
 

@@ -17,6 +17,7 @@ from app.api.views import Health, Workers
 from rowvec import __version__
 from rowvec.backends import scheme
 from rowvec.errors import PauseNeeded, RowvecError, TaskFailed, Unavailable
+from rowvec.gauges import gauges
 from rowvec.sweeper import living
 
 router = APIRouter(tags=["health"])
@@ -118,11 +119,15 @@ async def readyz(the: TheService) -> dict[str, str]:
 @router.get(
     "/metrics",
     operation_id="metrics",
-    summary="Counters for Prometheus, of this process",
+    summary="Measurements for Prometheus, of the whole service",
     response_class=PlainTextResponse,
     dependencies=[OperatorInProduction],
-    responses=refuses(401, 403),
+    responses=refuses(401, 403, 503),
 )
 async def metrics(the: TheService) -> PlainTextResponse:
-    text = exposition(the.tally, await _workers(the))
+    """Of all workers on all hosts, and the answers of this host. 503 where the ledger is away."""
+    machine = the.machine
+    overview, used = await asyncio.gather(machine.ledger.overview(), gauges(machine))
+    answers = await asyncio.to_thread(the.answers.exposition)
+    text = exposition(overview, list(used.workers), used.providers) + answers
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")

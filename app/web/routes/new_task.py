@@ -164,7 +164,7 @@ def _once(wish: Wish, body: ProcessRequest) -> str:
 ERROR_FIELDS = (
     *("namespace", "id_column", "text_columns", "text_template", "metadata_columns", "date_column"),
     *("start_date", "end_date", "date_format", "delimiter", "encoding", "batch_size", "max_tokens"),
-    *("max_dollars", "id_prefix"),
+    *("max_dollars", "id_prefix", "verify"),
 )
 """The fields that have a place for what is wrong with them."""
 

@@ -22,6 +22,7 @@ from rowvec.uploads import new_upload_id, upload_name
 router = APIRouter()
 
 PIECE = 1 << 20
+TITLE = "Python's documentation"
 
 
 @router.post("/sample", dependencies=[CsrfChecked])
@@ -30,7 +31,9 @@ async def start(request: Request, the: TheService, caller: SubmittingVisitor) ->
     caller.require_namespace(NAMESPACE)
     async with the.scans.taken():
         file_id = await _uploaded(the, caller)
-    body = ProcessRequest.model_validate({"data_source": "upload", "file_id": file_id, **OPTIONS})
+    body = ProcessRequest.model_validate(
+        {"data_source": "upload", "file_id": file_id, "title": TITLE, **OPTIONS}
+    )
     accepted = await process(body, the, caller, Response())
     return gone_to(request, f"/tasks/{accepted.task_id}")
 

@@ -13,7 +13,8 @@ from app.api.service import Service, TheService
 from app.api.sight import seen_tasks, usual_namespace
 from app.api.views import SearchResult
 from app.callers import Caller
-from app.web.render import page
+from app.demo.sample import NAMESPACE
+from app.web.render import is_htmx, page
 from app.web.visitor import TheVisitor
 from app.web.wish import in_fields
 from rowvec.errors import InvalidRequest, NotAllowed
@@ -22,6 +23,8 @@ from rowvec.text import clean
 router = APIRouter()
 
 LATEST_TASKS = 100
+EXAMPLES = {NAMESPACE: "wait until another thread has finished", "default": "a lamp for a small desk"}
+"""Questions to the samples that come with the service, by where they go."""
 Typed = Annotated[str, Query(max_length=32_000)]
 Chosen = Annotated[str, Query(max_length=128)]
 
@@ -36,17 +39,20 @@ async def show(
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> Response:
     """The page, or for htmx the rows alone."""
-    where = namespace or usual_namespace(caller)
+    is_page = not is_htmx(request)
+    namespaces = await _namespaces(the, caller) if is_page or not namespace else []
+    where = namespace or next(iter(namespaces), usual_namespace(caller))
     found, errors = await _found(the, caller, q, where, limit)
     told: dict[str, Any] = {"q": q, "namespace": where, "found": found, "errors": errors, "limit": limit}
+    told["example"] = EXAMPLES.get(where)
     status = 422 if errors else 200
-    if request.headers.get("HX-Request") == "true":
+    if not is_page:
         return page(request, "_found.html", status_code=status, **told)
     return page(
         request,
         "search.html",
         status_code=status,
-        namespaces=await _namespaces(the, caller),
+        namespaces=namespaces,
         while_typing=not the.machine.embedder.price,
         **told,
     )
@@ -70,6 +76,6 @@ async def _found(
 
 
 async def _namespaces(the: Service, caller: Caller) -> list[str]:
-    """Those of the latest tasks, to choose from; any other can be typed."""
+    """Those of the latest tasks, the newest first, to choose from; any other can be typed."""
     page = await seen_tasks(the, caller, LATEST_TASKS, None, None)
-    return sorted({task.spec.namespace for task in page.tasks})
+    return list(dict.fromkeys(task.spec.namespace for task in page.tasks))

@@ -57,9 +57,9 @@ async def sign_in(
 
 
 @router.post("/sign-out", dependencies=[CsrfChecked])
-async def sign_out(request: Request, site: TheSite) -> Response:
+async def sign_out(request: Request, the: TheService, site: TheSite) -> Response:
     response = RedirectResponse("/sign-in", 303)
-    site.sessions.end(request, response)
+    await site.sessions.end(request, response, the.machine.ledger)
     return response
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rowvec.api_key import ApiKey
@@ -20,6 +20,7 @@ from rowvec.model import (
     TaskState,
     WorkerInfo,
 )
+from rowvec.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,20 @@ class Book(ABC):
         """Tasks which that worker plans or settles, each held."""
 
     @abstractmethod
+    def counted(self) -> Mapping[str, int]:
+        """How many tasks that have not ended callers see in each state."""
+
+    @abstractmethod
+    def slowest(self) -> Mapping[TaskState, float]:
+        """Of the tasks seen as processing, by where they stand: the earliest `rules.last_progress`."""
+
+    @abstractmethod
     def finishable(self) -> list[Entry]:
         """Tasks that may have come to their end, each held: at least all those that `finished` would move."""
+
+    @abstractmethod
+    def drop(self, entry: Entry) -> None:
+        """Remove a task that has ended and has no chunks any more."""
 
     # Chunks
 
@@ -125,6 +138,10 @@ class Book(ABC):
     @abstractmethod
     def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
         """By number, only numbers above `after`."""
+
+    @abstractmethod
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        """Those of which rows were rejected, by number, only numbers above `after`."""
 
     @abstractmethod
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
@@ -177,6 +194,10 @@ class Book(ABC):
     def reopen_failed(self, task_id: str) -> None:
         """Failed chunks become ready, as if never tried."""
 
+    @abstractmethod
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        """Remove up to so many chunks of a task that has ended; returns how many."""
+
     # Workers
 
     @abstractmethod
@@ -191,6 +212,14 @@ class Book(ABC):
 
     @abstractmethod
     def drop_worker(self, worker: str) -> None: ...
+
+    @abstractmethod
+    def departed(self) -> Tally:
+        """What workers did that are not there any more."""
+
+    @abstractmethod
+    def put_departed(self, tally: Tally) -> None:
+        """By who is alone with burials."""
 
     # Namespaces and keys
 
@@ -214,6 +243,9 @@ class Book(ABC):
 
     @abstractmethod
     def put_drawn(self, account: str, drawn: Drawn) -> None: ...
+
+    @abstractmethod
+    def drop_drawn(self, account: str) -> None: ...
 
     # Providers
 

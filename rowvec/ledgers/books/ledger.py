@@ -10,8 +10,8 @@ from zlib import crc32
 
 from rowvec.api_key import ApiKey
 from rowvec.errors import InvalidRequest, NamespaceTaken, UnknownKey, WrongState
-from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Page, Submitted
-from rowvec.ledgers.books import lifecycle, queue, roster, rules, work
+from rowvec.ledgers.base import MOST_MARKS, NOTHING, Allowance, Around, Ledger, Overview, Page, Submitted
+from rowvec.ledgers.books import forgetting, lifecycle, queue, roster, rules, work
 from rowvec.ledgers.books.book import Book, Filling
 from rowvec.model import (
     Chunk,
@@ -31,13 +31,14 @@ from rowvec.spec import TaskSpec
 from rowvec.usage import Usage
 
 T = TypeVar("T")
+Seen = TypeVar("Seen")
 
 
 class BookLedger(Ledger):
     """What is left to a backend: to open a book for reading, and one for writing."""
 
     retries_at_once = 500
-    """How many chunks one transaction makes ready again."""
+    """How many chunks one transaction makes ready again, or removes."""
 
     @abstractmethod
     async def _read(self, do: Callable[[Book], T]) -> T:
@@ -95,22 +96,21 @@ class BookLedger(Ledger):
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
     ) -> list[Chunk]:
-        if limit < 1:
-            raise InvalidRequest(f"limit is {limit}; ask for at least 1 chunk.", "limit")
+        return await self._look(task_id, limit, lambda book: book.chunks(task_id, limit, after, state))
 
-        def read(book: Book) -> list[Chunk]:
-            book.entry(task_id)
-            return book.chunks(task_id, limit, after, state)
-
-        return await self._read(read)
+    async def rejecting(self, task_id: str, limit: int = 1000, after: int = -1) -> list[Chunk]:
+        return await self._look(task_id, limit, lambda book: book.rejecting(task_id, limit, after))
 
     async def marks(self, task_id: str, limit: int = MOST_MARKS, after: int = -1) -> list[Mark]:
+        return await self._look(task_id, limit, lambda book: book.marks(task_id, limit, after))
+
+    async def _look(self, task_id: str, limit: int, look: Callable[[Book], list[Seen]]) -> list[Seen]:
         if limit < 1:
             raise InvalidRequest(f"limit is {limit}; ask for at least 1 chunk.", "limit")
 
-        def read(book: Book) -> list[Mark]:
+        def read(book: Book) -> list[Seen]:
             book.entry(task_id)
-            return book.marks(task_id, limit, after)
+            return look(book)
 
         return await self._read(read)
 
@@ -128,6 +128,13 @@ class BookLedger(Ledger):
 
     async def finish_if_done(self, task_id: str) -> None:
         await self._write(lambda book: lifecycle.finish(book, book.entry(task_id)))
+
+    async def seal(self, task_id: str) -> Task:
+        return await self._write(lambda book: forgetting.seal(book, task_id))
+
+    async def forget(self, task_id: str) -> None:
+        while await self._write(lambda book: forgetting.forget(book, task_id, self.retries_at_once)):
+            pass
 
     # Planning and settling
 
@@ -177,6 +184,9 @@ class BookLedger(Ledger):
         self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
     ) -> bool:
         return await self._write(lambda book: roster.beat(book, worker, holding, waits, usage))
+
+    async def overview(self) -> Overview:
+        return await self._read(lambda book: roster.overview(book))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))

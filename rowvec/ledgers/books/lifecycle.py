@@ -38,6 +38,8 @@ def flag(book: Book, task_id: str, wish: Flag, reason: str | None) -> Task:
     after = flagged(before, wish, reason)
     if after == before:
         return before.task
+    if wish in (Flag.RESUME, Flag.RETRY):
+        after = rules.progressed(after, book.now)
     if wish is Flag.RESUME:
         book.end_waits(task_id)
     if wish is Flag.RETRY:
@@ -52,7 +54,9 @@ def retry_chunks(book: Book, task_id: str, numbers: Sequence[int]) -> Task:
     if not failed:
         return before.task
     book.put_chunks([rules.anew(chunk) for chunk in failed])
-    return finish(book, book.save(before, rules.count_reopened(again, failed))).task
+    return finish(
+        book, book.save(before, rules.progressed(rules.count_reopened(again, failed), book.now))
+    ).task
 
 
 def append(book: Book, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> bool:
@@ -60,7 +64,7 @@ def append(book: Book, task_id: str, fence: int, chunks: Sequence[PlannedChunk])
     entry = _planning(book, task_id, fence)
     if entry.task.hold:
         return _drop_plan(book, entry)
-    book.save(entry, rules.appended(entry, book.add_chunks(task_id, chunks)))
+    book.save(entry, rules.appended(entry, book.add_chunks(task_id, chunks), book.now))
     return True
 
 

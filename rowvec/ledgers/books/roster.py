@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from rowvec.ledgers.base import Overview
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.lifecycle import finish
-from rowvec.model import ChunkState, WorkerInfo
+from rowvec.model import Chunk, ChunkState, WorkerInfo
+from rowvec.tally import Tally
 from rowvec.usage import Usage
 
 _BURIALS = "burials"
@@ -33,26 +35,47 @@ def bury(book: Book, workers: Collection[str]) -> int:
 
 
 def _bury(book: Book, worker: str) -> int:
+    left = _left_behind(book, worker)
     book.drop_worker(worker)
     plans = book.held_by(worker)
     for entry in plans:
         finish(book, book.save(entry, rules.crashed(entry, book.now)))
-    return len(plans) + sum(_orphan(book, worker, task_id) for task_id in book.tasks_of(worker))
+    orphans = [_orphan(book, worker, task_id) for task_id in book.tasks_of(worker)]
+    _keep(book, sum(map(_taken_back, orphans), left))
+    return len(plans) + sum(map(len, orphans))
 
 
-def _orphan(book: Book, worker: str, task_id: str) -> int:
+def _left_behind(book: Book, worker: str) -> Tally:
+    """What it told last; nothing of one that is not there, whose work is kept already."""
+    known = book.worker(worker)
+    return Tally() if known is None else known.usage.tally
+
+
+def _taken_back(chunks: Sequence[Chunk]) -> Tally:
+    failed = [chunk for chunk in chunks if chunk.state is ChunkState.FAILED]
+    rows = {"failed": sum(chunk.plan.rows for chunk in failed)}
+    return Tally(rows, {"taken_back": len(chunks), "failed": len(failed)})
+
+
+def _keep(book: Book, more: Tally) -> None:
+    if more != Tally():
+        book.put_departed(book.departed() + more)
+
+
+def _orphan(book: Book, worker: str, task_id: str) -> list[Chunk]:
     entry = book.entry(task_id)
     chunks = [rules.orphaned(chunk, book.now) for chunk in book.claimed_by(worker, task_id)]
     book.put_chunks(chunks)
     for chunk in chunks:
         if chunk.state is ChunkState.FAILED:
-            entry = book.save(entry, rules.count_failed(entry, chunk))
+            entry = book.save(entry, rules.count_failed(entry, chunk, book.now))
     finish(book, entry)
-    return len(chunks)
+    return chunks
 
 
 def retire(book: Book, worker: str) -> None:
     book.alone(_BURIALS)
+    _keep(book, _left_behind(book, worker))
     book.drop_worker(worker)
     for entry in book.held_by(worker):
         finish(book, book.save(entry, rules.let_go(entry)))
@@ -73,3 +96,9 @@ def sweep(book: Book, lease_seconds: float) -> int:
     for entry in book.finishable():
         finish(book, entry)
     return taken_back
+
+
+def overview(book: Book) -> Overview:
+    workers = book.workers()
+    tally = sum((worker.usage.tally for worker in workers), book.departed())
+    return Overview(book.now, book.counted(), book.slowest(), workers, tally)

@@ -56,9 +56,10 @@ class Shelf:
 
 
 def fingerprint(spec: TaskSpec) -> str:
-    """Equal for equal specs of one tenant, whatever the order of their mappings and whichever key pays."""
+    """Equal for equal specs of one tenant, whatever the order of their mappings, whichever key pays, and
+    whatever people call it."""
     fields = json.loads(spec.to_json())
-    del fields["account"]
+    del fields["account"], fields["title"]
     for name in ("tenant", "max_tokens"):
         if not fields[name] and fields[name] != 0:
             # As in specs of the time before there were tenants and budgets.
@@ -103,14 +104,24 @@ def is_under(task: Task, state: TaskState, fence: int) -> bool:
     return task.state is state and task.worker is not None and task.fence == fence
 
 
+def progressed(entry: Entry, now: float) -> Entry:
+    return entry.evolve(progressed_at=now)
+
+
+def last_progress(task: Task) -> float:
+    """When it last came on, or began, or was submitted."""
+    return next(at for at in (task.progressed_at, task.started_at, task.created_at) if at is not None)
+
+
 def let_go(entry: Entry) -> Entry:
     return entry.evolve(worker=None)
 
 
-def appended(entry: Entry, chunks: Sequence[PlannedChunk]) -> Entry:
+def appended(entry: Entry, chunks: Sequence[PlannedChunk], now: float) -> Entry:
     rows = sum(chunk.rows for chunk in chunks)
     task = entry.task
-    return entry.evolve(rows_planned=task.rows_planned + rows, chunks_total=task.chunks_total + len(chunks))
+    after = entry.evolve(rows_planned=task.rows_planned + rows, chunks_total=task.chunks_total + len(chunks))
+    return progressed(after, now) if chunks else after
 
 
 def planned(entry: Entry, totals: Totals, now: float) -> Entry:
@@ -125,6 +136,7 @@ def planned(entry: Entry, totals: Totals, now: float) -> Entry:
         state=TaskState.PROCESSING,
         planned=True,
         planned_at=now,
+        progressed_at=now,
         blank_lines=totals.blank_lines,
         worker=None,
         attempts=0,
@@ -247,17 +259,18 @@ def orphaned(chunk: Chunk, now: float) -> Chunk:
     return given_up(after, _too_often(after.crashes), now) if after.crashes > MAX_CRASHES else after
 
 
-def count_done(entry: Entry, counts: Counts) -> Entry:
+def count_done(entry: Entry, counts: Counts, now: float) -> Entry:
     task = entry.task
-    return entry.evolve(counts=task.counts + counts, chunks_done=task.chunks_done + 1)
+    return progressed(entry.evolve(counts=task.counts + counts, chunks_done=task.chunks_done + 1), now)
 
 
-def count_failed(entry: Entry, chunk: Chunk) -> Entry:
+def count_failed(entry: Entry, chunk: Chunk, now: float) -> Entry:
     task = entry.task
     return entry.evolve(
         chunks_failed=task.chunks_failed + 1,
         rows_failed=task.rows_failed + chunk.plan.rows,
         error=chunk.error,
+        progressed_at=now,
     )
 
 

@@ -50,7 +50,7 @@ def _take_chunks(book: Book, worker: str, most: int, most_per_task: Allowance | 
 def commit(book: Book, task_id: str, number: int, fence: int, counts: Counts, files: ChunkFiles) -> None:
     entry, chunk = _claimed(book, task_id, number, fence)
     book.put_chunks([rules.done(chunk, counts, files, book.now)])
-    finish(book, book.save(entry, rules.count_done(entry, counts)))
+    finish(book, book.save(entry, rules.count_done(entry, counts, book.now)))
 
 
 def hand_back(
@@ -65,7 +65,7 @@ def give_up(book: Book, task_id: str, number: int, fence: int, error: str) -> No
     entry, chunk = _claimed(book, task_id, number, fence)
     failed = rules.given_up(chunk, error, book.now)
     book.put_chunks([failed])
-    finish(book, book.save(entry, rules.count_failed(entry, failed)))
+    finish(book, book.save(entry, rules.count_failed(entry, failed, book.now)))
 
 
 def _claimed(book: Book, task_id: str, number: int, fence: int) -> tuple[Entry, Chunk]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -17,18 +17,20 @@ from rowvec.ledgers.dynamodb.keys import (
     ORDER,
     TASKS,
     WORKERS,
+    about_key,
     child_key,
     chunk_key,
     keyed,
     once_key,
     ordinal,
     piece_of,
+    task_key,
     tenant_key,
 )
 from rowvec.ledgers.dynamodb.people import Enlisted, enlisted_of
 from rowvec.ledgers.dynamodb.record import OUT, PLAN, SETTLE, Record, may_have_ended, resumed, retried
 from rowvec.ledgers.dynamodb.shelf import DynamoShelf
-from rowvec.ledgers.dynamodb.table import LAST, Item, Table, put
+from rowvec.ledgers.dynamodb.table import LAST, Item, Table, delete, put
 from rowvec.ledgers.dynamodb.tasks import Lore, about_item
 from rowvec.model import Chunk, ChunkState, Hold, Mark, PlannedChunk, Task, TaskState, WorkerInfo
 
@@ -108,10 +110,22 @@ class DynamoBook(DynamoShelf):
         return list(islice((e for e in wanted if tenant in (None, e.task.spec.tenant)), limit))
 
     def unended(self) -> list[Entry]:
-        states = [
-            self._table.query(TASKS, f"{seen}#", f"{seen}#{LAST}", "by_state") for seen in rules.UNENDED
-        ]
+        states = [self._listed(seen) for seen in rules.UNENDED]
         return [r.entry for r in self._each(chain.from_iterable(states)) if not r.entry.task.state.ended]
+
+    def counted(self) -> Mapping[str, int]:
+        counts = {seen: sum(1 for _ in self._listed(seen)) for seen in rules.UNENDED}
+        return {seen: count for seen, count in counts.items() if count}
+
+    def slowest(self) -> Mapping[TaskState, float]:
+        found: dict[TaskState, float] = {}
+        for record in self._each(self._listed(rules.PROCESSING)):
+            task = record.entry.task
+            found[task.state] = min(found.get(task.state, self.now), rules.last_progress(task))
+        return found
+
+    def _listed(self, seen: str) -> Iterator[Item]:
+        return self._table.query(TASKS, f"{seen}#", f"{seen}#{LAST}", "by_state")
 
     def children(self, task_id: str) -> list[Entry]:
         items = self._table.query(f"task#{task_id}", "child#", f"child#{LAST}")
@@ -147,6 +161,23 @@ class DynamoBook(DynamoShelf):
         ]
         return [record.entry for record in self._each(iter(items)) if may_have_ended(record)]
 
+    def drop(self, entry: Entry) -> None:
+        """With all that leads to it. The places of its children under it stay until they go, too."""
+        task, order = entry.task, entry.order
+        record = self._record(task.id)
+        self._draft.also(
+            delete(task_key(task.id), ("rev", "=", record.rev)),
+            delete(about_key(task.id)),
+            delete((TASKS, ordinal(order))),
+        )
+        if entry.key is not None:
+            self._draft.also(delete(once_key(entry.key)))
+        if task.spec.parent_id is not None:
+            self._draft.also(delete(child_key(task.spec.parent_id, order)))
+        if task.spec.tenant:
+            self._draft.also(delete(tenant_key(task.spec.tenant, order)))
+        self._lore.forget(task.id)
+
     def _record(self, task_id: str) -> Record:
         """Raises UnknownTask."""
         self.entry(task_id)
@@ -175,6 +206,12 @@ class DynamoBook(DynamoShelf):
         else:
             place = failures(record.retries) if state is ChunkState.FAILED else state.value
             items = self._kept(record, f"{place}#{number}", f"{place}#{LAST}", limit)
+        return [self._draft.read(record, item) for item in islice(items, limit)]
+
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        """Chunks without any are looked at by the table, and not sent."""
+        record, number = self._record(task_id), ordinal(after + 1)
+        items = self._table.query(f"task#{task_id}", f"chunk#{number}", f"chunk#{LAST}", positive="rejected")
         return [self._draft.read(record, item) for item in islice(items, limit)]
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
@@ -240,6 +277,12 @@ class DynamoBook(DynamoShelf):
     def reopen_failed(self, task_id: str) -> None:
         """As with waits, by the number of retries."""
         self._draft.change(retried(self._record(task_id)))
+
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        items = self._table.query(f"task#{task_id}", "chunk#", f"chunk#{LAST}", page=most)
+        gone = [(item["pk"], item["sk"]) for item in islice(items, most)]
+        self._draft.also(*map(delete, gone))
+        return len(gone)
 
     # Workers
 

@@ -23,7 +23,7 @@ from rowvec.ledgers.dynamodb.keys import (
     task_key,
 )
 from rowvec.ledgers.dynamodb.people import Enlisted, enlisted_of, worker_item
-from rowvec.ledgers.dynamodb.record import Record, commutes, guards, increments, listing, moved
+from rowvec.ledgers.dynamodb.record import Record, commutes, guards, increments, listing, moments, moved
 from rowvec.ledgers.dynamodb.table import Action, Item, Key, Table, Test, add, delete, put
 from rowvec.ledgers.dynamodb.tasks import About, Lore, about_of, list_item, record_of, task_item
 from rowvec.model import Chunk, PlannedChunk
@@ -195,7 +195,8 @@ class Draft:
                 yield put(task_item(replace(after, rev=1, shape=1)), ABSENT)
                 yield put(list_item(after), ABSENT)
             elif commutes(before, after):
-                yield add(task_key(task_id), increments(before, after), *guards(before, after))
+                numbers, times = increments(before, after), moments(before, after)
+                yield add(task_key(task_id), numbers, times, *guards(before, after))
             else:
                 yield from _replaced(before, after)
 

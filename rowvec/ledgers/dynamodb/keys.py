@@ -12,7 +12,7 @@ workers        id                    each worker
 worker#ID      task#… or chunk#…     each piece of work that it holds
 tenant#NAME    order                 each task of that tenant
 namespaces, keys, accounts, pauses   by name, by id
-meta           order, keys           the last order given out; that there has been a key
+meta           order, keys, tally    the last order given out; that there was a key; what departed workers did
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ TASKS, WORKERS, NAMESPACES, KEYS, ACCOUNTS = "tasks", "workers", "namespaces", "
 PAUSES = "pauses"
 ORDER: Key = ("meta", "order")
 ANY_KEY: Key = ("meta", "keys")
+TALLY: Key = ("meta", "tally")
 
 _LONGEST_TEXT = 8_000
 """Characters of an error or a reason. An item is at most 400 KB."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rowvec.aws import region
 from rowvec.errors import NotConfigured, RetryLater, Unavailable
-from rowvec.ledgers.base import NOTHING, Allowance
+from rowvec.ledgers.base import NOTHING, Allowance, Overview
 from rowvec.ledgers.books import roster, work
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger
@@ -194,6 +194,16 @@ class DynamoLedger(BookLedger):
         if mark is not None:
             self._watch.saw(worker, mark)
         return answer
+
+    async def overview(self) -> Overview:
+        """A worker that leaves between two reads must not be missed or counted twice."""
+        before = await self._read(lambda book: book.departed())
+        while True:
+            overview = await self._read(lambda book: roster.overview(book))
+            after = await self._read(lambda book: book.departed())
+            if after == before:
+                return overview
+            before = after
 
     # What is asked most often reads all it needs at once
 

@@ -107,13 +107,19 @@ def _still(record: Record) -> Record:
     """All that additions leave alone."""
     no_tallies: dict[str, Any] = dict.fromkeys(TALLIES, 0)
     no_numbers: dict[str, Any] = dict.fromkeys(_OWN, 0)
-    task = replace(record.entry.task, counts=Counts(), **no_tallies)
+    task = replace(record.entry.task, counts=Counts(), progressed_at=None, **no_tallies)
     return replace(record, entry=replace(record.entry, task=task), **no_numbers)
 
 
 def increments(before: Record, after: Record) -> Mapping[str, int]:
     old, new = _numbers(before), _numbers(after)
     return {name: new[name] - old[name] for name in new if new[name] != old[name]} | {"rev": 1}
+
+
+def moments(before: Record, after: Record) -> Mapping[str, float]:
+    """Times that an addition moves; of several at once, any will do."""
+    at = after.entry.task.progressed_at
+    return {} if at is None or at == before.entry.task.progressed_at else {"progressed_at": at}
 
 
 def _numbers(record: Record) -> dict[str, int]:

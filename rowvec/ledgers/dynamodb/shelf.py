@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.books.book import Book, Drawn, Filling
 from rowvec.ledgers.dynamodb.draft import ABSENT, Draft
-from rowvec.ledgers.dynamodb.keys import ACCOUNTS, ANY_KEY, KEYS, NAMESPACES, PAUSES, keyed
+from rowvec.ledgers.dynamodb.keys import ACCOUNTS, ANY_KEY, KEYS, NAMESPACES, PAUSES, TALLY, keyed
 from rowvec.ledgers.dynamodb.people import key_item, key_of
 from rowvec.ledgers.dynamodb.table import Action, Item, Table, delete, put
 from rowvec.model import ProviderPause
+from rowvec.tally import Tally
 
 
 class DynamoShelf(Book):
@@ -56,7 +59,21 @@ class DynamoShelf(Book):
         item = keyed((ACCOUNTS, account), period=drawn.period, used=drawn.used)
         self._draft.also(put(item, ABSENT) if there is None else _again(item, there))
 
+    # What workers did that have left
+
+    def departed(self) -> Tally:
+        item = self._draft.item(TALLY)
+        return Tally() if item is None else Tally.of(json.loads(item["tally"]))
+
+    def put_departed(self, tally: Tally) -> None:
+        there = self._draft.item(TALLY)
+        item = keyed(TALLY, tally=json.dumps(tally.as_dict()))
+        self._draft.also(put(item, ABSENT) if there is None else _again(item, there))
+
     # Providers
+
+    def drop_drawn(self, account: str) -> None:
+        self._draft.also(delete((ACCOUNTS, account)))
 
     def pauses(self) -> list[ProviderPause]:
         items = self._table.query(PAUSES)

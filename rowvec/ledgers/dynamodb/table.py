@@ -43,16 +43,19 @@ def delete(key: Key, *tests: Test) -> Action:
     return Action("Delete", {"Key": _key(key), **_condition(tests)})
 
 
-def add(key: Key, numbers: Mapping[str, int], *tests: Test) -> Action:
-    """Add to these numbers of an item."""
+def add(key: Key, numbers: Mapping[str, int], moments: Mapping[str, float], *tests: Test) -> Action:
+    """Add to these numbers of an item, and set these times of it."""
     condition = _condition(tests)
-    names = {f"#a{n}": name for n, name in enumerate(numbers)}
-    values = {f":a{n}": _packed(value) for n, value in enumerate(numbers.values())}
+    changes = {**numbers, **moments}
+    names = {f"#a{n}": name for n, name in enumerate(changes)}
+    values = {f":a{n}": _packed(value) for n, value in enumerate(changes.values())}
+    added = ", ".join(f"#a{n} :a{n}" for n in range(len(numbers)))
+    moved = ", ".join(f"#a{n} = :a{n}" for n in range(len(numbers), len(changes)))
     return Action(
         "Update",
         {
             "Key": _key(key),
-            "UpdateExpression": "ADD " + ", ".join(f"#a{n} :a{n}" for n in range(len(numbers))),
+            "UpdateExpression": f"ADD {added}" + (f" SET {moved}" if moved else ""),
             **condition,
             "ExpressionAttributeNames": names | condition.get("ExpressionAttributeNames", {}),
             "ExpressionAttributeValues": values | condition.get("ExpressionAttributeValues", {}),
@@ -131,11 +134,12 @@ class Table:
         newest: bool = False,
         page: int | None = None,
         until: tuple[str, float] | None = None,
+        positive: str = "",
     ) -> Iterator[Item]:
         """Items of a partition whose sort key (or that of `index`) is within low and high, in order.
 
         Read page by page, as far as they are asked for; `until` drops those whose number of that name is
-        above that value.
+        above that value, `positive` those whose number of that name is 0 or is not there.
         """
         if low > high:
             return
@@ -154,6 +158,9 @@ class Table:
         if until:
             names["#u"], values[":u"] = until
             request["FilterExpression"] = "#u <= :u"
+        if positive:
+            names["#o"], values[":o"] = positive, 0
+            request["FilterExpression"] = "#o > :o"
         request |= {"ExpressionAttributeNames": names, "ExpressionAttributeValues": packed(values)}
         while True:
             answer = self.ask(lambda client: client.query(**request))
@@ -179,7 +186,7 @@ class Table:
 
     def next_number(self, key: Key) -> int:
         """One more than ever before; numbers may be left out."""
-        action = add(key, {"number": 1})
+        action = add(key, {"number": 1}, {})
         answer = self.ask(
             lambda client: client.update_item(TableName=self.name, ReturnValues="UPDATED_NEW", **action.body)
         )

@@ -27,13 +27,13 @@ _SPEC_AS_TEXT = 64 * 1024
 _SPEC_PACKED = 350 * 1024
 _CHANGING = (
     *("reason", "error", "planned", "blank_lines", "chunks_failed", "rows_failed", "started_at"),
-    *("planned_at", "completed_at", "attempts", "fence", "worker", *TALLIES),
+    *("planned_at", "completed_at", "progressed_at", "attempts", "fence", "worker", *TALLIES),
 )
 _OWN = ("claimed", "open", "asleep", "due", "resumes", "retries", "rev", "shape")
 _GUARDED = ("claimed", "open", "shape")
 """Stored even when they are 0, since additions are made on condition that they are."""
 
-_TIMES = ("started_at", "planned_at", "completed_at")
+_TIMES = ("started_at", "planned_at", "completed_at", "progressed_at")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,19 @@ _OPEN = {"key_share": True}
 _TASKS, _CHUNKS, _WORKERS = select(tasks), select(chunks), select(workers).order_by(workers.c.id)
 _ONE_TASK = _TASKS.where(tasks.c.id == bindparam("wanted"))
 _ONE_HELD = {key_share: _ONE_TASK.with_for_update(key_share=key_share) for key_share in (True, False)}
+_COUNTED = (
+    select(tasks.c.seen, func.count().label("many"))
+    .where(tasks.c.seen.in_(rules.UNENDED))
+    .group_by(tasks.c.seen)
+)
+_SLOWEST = (
+    select(
+        tasks.c.state,
+        func.min(func.coalesce(tasks.c.progressed_at, tasks.c.started_at, tasks.c.created_at)),
+    )
+    .where(tasks.c.seen == rules.PROCESSING)
+    .group_by(tasks.c.state)
+)
 _CHILDREN = _TASKS.where(tasks.c.parent_id == bindparam("wanted")).order_by(tasks.c.position)
 
 
@@ -133,12 +146,21 @@ class SqlBook(SqlShelf):
     def held_by(self, worker: str) -> list[Entry]:
         return self._entries(tasks.c.worker == worker, held=_OPEN)
 
+    def counted(self) -> Mapping[str, int]:
+        return {row.seen: row.many for row in self._connection.execute(_COUNTED)}
+
+    def slowest(self) -> Mapping[TaskState, float]:
+        return {TaskState(state): at for state, at in self._connection.execute(_SLOWEST)}
+
     def finishable(self) -> list[Entry]:
         counted_out = (tasks.c.state == TaskState.PROCESSING.value) & (
             tasks.c.chunks_done + tasks.c.chunks_failed >= tasks.c.chunks_total
         )
         cancelling = tasks.c.hold == Hold.CANCELLING.value
         return self._entries(tasks.c.seen.in_(rules.UNENDED), counted_out | cancelling, held=_OPEN)
+
+    def drop(self, entry: Entry) -> None:
+        self._connection.execute(delete(tasks).where(tasks.c.id == entry.task.id))
 
     def _first_entry(self, *wanted: ColumnElement[bool]) -> Entry | None:
         entries = self._entries(*wanted, order=tasks.c.position.desc(), limit=1)
@@ -168,6 +190,10 @@ class SqlBook(SqlShelf):
         wanted = [chunks.c.task_id == task_id, chunks.c.number > after]
         if state is not None:
             wanted.append(chunks.c.state == state.value)
+        return self._chunks(*wanted, limit=limit)
+
+    def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
+        wanted = (chunks.c.task_id == task_id, chunks.c.number > after, chunks.c.rejected > 0)
         return self._chunks(*wanted, limit=limit)
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
@@ -249,6 +275,12 @@ class SqlBook(SqlShelf):
         failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
         never = dict.fromkeys(("error", "last_worker", "started_at", "ended_at"))
         self._connection.execute(update(chunks).where(failed).values(anew | never))
+
+    def drop_chunks(self, task_id: str, most: int) -> int:
+        of_task = chunks.c.task_id == task_id
+        first = select(chunks.c.number).where(of_task).order_by(chunks.c.number).limit(most)
+        gone = delete(chunks).where(of_task, chunks.c.number.in_(first))
+        return self._connection.execute(gone).rowcount
 
     def _chunks(
         self,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, inspect, select
 from rowvec.errors import NotConfigured
 from rowvec.ledgers.sql.tables import metadata, shape, tasks
 
-TODAY = "0005"
+TODAY = "0006"
 """The last of `migrations/versions`."""
 
 STEPS = Path(__file__).parent / "migrations"

@@ -18,8 +18,12 @@ from rowvec.ledgers.sql.tables import (
     namespaces,
     pause_of,
     provider_pauses,
+    tallies,
 )
 from rowvec.model import ProviderPause
+from rowvec.tally import Tally
+
+_DEPARTED = "departed"
 
 
 class SqlShelf(Book):
@@ -56,6 +60,9 @@ class SqlShelf(Book):
     def put_drawn(self, account: str, drawn: Drawn) -> None:
         self._replace(accounts, {"id": account, "period": drawn.period, "used": drawn.used})
 
+    def drop_drawn(self, account: str) -> None:
+        self._connection.execute(delete(accounts).where(accounts.c.id == account))
+
     def pauses(self) -> list[ProviderPause]:
         query = select(provider_pauses).order_by(provider_pauses.c.provider)
         return [pause_of(row) for row in self._connection.execute(query).mappings()]
@@ -65,6 +72,13 @@ class SqlShelf(Book):
 
     def drop_pause(self, provider: str) -> None:
         self._connection.execute(delete(provider_pauses).where(provider_pauses.c.provider == provider))
+
+    def departed(self) -> Tally:
+        query = select(tallies.c.tally).where(tallies.c.id == _DEPARTED)
+        return Tally.of(self._connection.execute(query).scalar_one_or_none() or {})
+
+    def put_departed(self, tally: Tally) -> None:
+        self._replace(tallies, {"id": _DEPARTED, "tally": tally.as_dict()})
 
     def _replace(self, table: Table, row: Mapping[str, Any]) -> None:
         """Update the row of that id, or insert it: portable, and no race within a write."""

@@ -48,7 +48,7 @@ _COUNTS = tuple(field.name for field in fields(Counts))
 _PLAIN = (
     *("reason", "error", "planned", "rows_planned", "blank_lines", "chunks_total", "chunks_done"),
     *("chunks_failed", "rows_failed", "created_at", "started_at", "planned_at", "completed_at"),
-    *("attempts", "fence", "worker", "version"),
+    *("attempts", "fence", "worker", "version", "progressed_at"),
 )
 """The fields of a task that are stored as they are."""
 
@@ -91,7 +91,7 @@ tasks = Table(
     *(_number(name) for name in ("rows_planned", "blank_lines")),
     *(_number(name) for name in ("chunks_total", "chunks_done", "chunks_failed", "rows_failed")),
     _time("created_at", nullable=False),
-    *(_time(name) for name in ("started_at", "planned_at", "completed_at")),
+    *(_time(name) for name in ("started_at", "planned_at", "completed_at", "progressed_at")),
     *(_number(name) for name in ("attempts", "crashes", "fence")),
     Column("worker", Text),
     _time("not_before", nullable=False),
@@ -164,6 +164,13 @@ accounts = Table(
     Column("id", Text, primary_key=True),
     Column("period", _BIG, nullable=False),
     Column("used", _BIG, nullable=False),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tally", JSON, nullable=False),
 )
 
 provider_pauses = Table(

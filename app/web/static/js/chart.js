@@ -2,6 +2,8 @@
 const CSS = getComputedStyle(document.documentElement);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+// Seconds from one mark of a stop-watch to the next.
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800];
 let plot = null;
 let drawn = "";
 
@@ -42,7 +44,7 @@ function options(chart) {
     legend: { show: false },
     scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(most * 1.15, 1)] } },
     axes: [
-      axis({ values: (_, ticks) => ticks.map(clock) }),
+      axis({ incrs: STEPS, values: (_, ticks) => ticks.map(clock) }),
       axis({ size: 62, values: (_, ticks) => ticks.map((tick) => number.format(tick)) }),
     ],
     series: [

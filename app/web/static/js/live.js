@@ -1,18 +1,22 @@
 // Keeps the regions of a page as the service sees them: `<main data-live="ADDRESS">`, `data-region="NAME"`.
 //
 // One stream, closed while nobody looks. It begins with every region, so whatever was missed is made up for.
-// Where streams do not come through, the same address is asked for JSON. A region tells before it is replaced
+// Where streams do not come through, the same address is asked for JSON, and a stream tried again after a while.
+// A region tells before it is replaced
 // (`live:before`, which can be prevented; `detail.html`) and after (`live:after`).
 const FIRST_EVENT_MS = 6000;
 const POLL_MS = 3000;
 const RECONNECT_MS = 3000;
+const POLLS_FOR_MS = 60000;
 
 const main = document.querySelector("main[data-live]");
 const lamp = document.getElementById("live-state");
 const shown = new Map();
+const wanted = new Map();
 let source = null;
 let timer = 0;
-let polls = false;
+let pollsUntil = 0;
+let heardSomething = false;
 let ended = false;
 
 function say(state, words) {
@@ -66,10 +70,11 @@ function replace(region, html) {
 }
 
 // A press that has begun must find its button when it ends.
-function show(region, html) {
+function show(region) {
+  const html = wanted.get(region.dataset.region);
   if (shown.get(region.dataset.region) === html) return;
   if (region.querySelector(":active")) {
-    setTimeout(() => show(region, html), 300);
+    setTimeout(() => show(region), 300);
     return;
   }
   shown.set(region.dataset.region, html);
@@ -77,7 +82,8 @@ function show(region, html) {
 }
 
 function take(name, html) {
-  for (const region of regions()) if (region.dataset.region === name) show(region, html);
+  wanted.set(name, html);
+  for (const region of regions()) if (region.dataset.region === name) show(region);
 }
 
 function trouble(words) {
@@ -99,14 +105,13 @@ function close() {
 function open() {
   close();
   if (document.hidden || ended) return;
-  if (polls) return void poll();
+  if (Date.now() < pollsUntil) return void poll();
   source = new EventSource(main.dataset.live);
-  timer = setTimeout(() => {
-    polls = true;
-    open();
-  }, FIRST_EVENT_MS);
+  heardSomething = false;
+  timer = setTimeout(pollInstead, FIRST_EVENT_MS);
   const heard = (act) => (event) => {
     clearTimeout(timer);
+    heardSomething = true;
     act(event.data);
   };
   for (const name of new Set(regions().map((one) => one.dataset.region)))
@@ -123,14 +128,23 @@ function open() {
   source.addEventListener("error", lost);
 }
 
-// A stream that was refused, or whose service went away: ask once for the reason, and try again.
+function pollInstead() {
+  pollsUntil = Date.now() + POLLS_FOR_MS;
+  open();
+}
+
+// A stream that was refused, or whose service went away: ask once for the reason, and try again. Where that is
+// answered, and the stream told nothing, streams do not come through.
 function lost() {
+  const isRefused = !heardSomething;
   close();
   say("lost", "Connection lost, trying again");
   timer = setTimeout(async () => {
     const answer = await ask();
-    if (answer) open();
-    else if (source === null) lost();
+    if (source !== null || ended || document.hidden) return;
+    if (!answer) lost();
+    else if (isRefused) pollInstead();
+    else open();
   }, RECONNECT_MS);
 }
 
@@ -152,7 +166,7 @@ async function ask() {
 async function poll() {
   const told = await ask();
   if (!told) say("lost", "Connection lost, trying again");
-  if (!ended && !document.hidden) timer = setTimeout(poll, POLL_MS);
+  if (!ended && !document.hidden) timer = setTimeout(open, POLL_MS);
 }
 
 if (main) {
