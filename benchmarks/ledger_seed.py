@@ -61,7 +61,8 @@ def _add(connection: Connection, order: int, at: float, chance: random.Random) -
     spec = _spec(order, chance)
     task_id = str(UUID(int=chance.getrandbits(128), version=4))
     every = list(_chunks(task_id, spec.source.size, _end_of(order), chance))
-    entry = Entry(_task(task_id, spec, every, _end_of(order), at), rules.fingerprint(spec))
+    task = replace(_task(task_id, spec, every, _end_of(order), at), order=order)
+    entry = Entry(task, rules.fingerprint(spec))
     fixed = {"id": task_id, "spec": spec.to_json(), "fingerprint": entry.fingerprint}
     connection.execute(insert(tasks), [fixed | entry_row(entry)])
     connection.execute(insert(chunks), [plan_row(task_id, c.plan) | chunk_row(c) for c in every])

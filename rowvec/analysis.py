@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowvec.ledgers.base import Ledger
@@ -33,12 +35,30 @@ class Analysis:
 
 async def analysed(ledger: Ledger, task: Task) -> Analysis:
     """One more read of the ledger where the table is a copy, none elsewhere."""
+    return _analysis(
+        task, await _copied_bytes(ledger, task) if _needs_a_read(task) else task.spec.source.size
+    )
+
+
+async def analysed_each(ledger: Ledger, tasks: Sequence[Task]) -> list[Analysis]:
+    """The same of several tasks, whose reads are made at once."""
+    copied = [task for task in tasks if _needs_a_read(task)]
+    sizes = await asyncio.gather(*(_copied_bytes(ledger, task) for task in copied))
+    text = {task.id: size for task, size in zip(copied, sizes, strict=True)}
+    return [_analysis(task, text.get(task.id, task.spec.source.size)) for task in tasks]
+
+
+def _needs_a_read(task: Task) -> bool:
+    return task.planned and task.spec.dialect.copied
+
+
+def _analysis(task: Task, text: int) -> Analysis:
+    """`text` is the size of its table in plain UTF-8."""
     spec, dialect = task.spec, task.spec.dialect
     size = spec.source.size if spec.wish is None else None
     spelt = (size, spec.header, dialect.encoding, dialect.compression, dialect.delimiter)
     if not task.planned:
         return Analysis(*spelt, spec.chunk_size)
-    text = await _copied_bytes(ledger, task) if dialect.copied else spec.source.size
     memory = chunk_memory(text, task.rows_planned, spec.chunk_size, spec.dimension)
     return Analysis(
         *spelt, spec.chunk_size, text, task.rows_planned, task.blank_lines, task.chunks_total, memory

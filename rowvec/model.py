@@ -174,9 +174,9 @@ class Task:
 
     `rows_planned` counts the rows of all chunks appended so far; it is the total once `planned`.
     `counts` holds the sums over done chunks, after settling less the doubles found across chunks.
-    `version` grows with every change, `order` with every submission. `progressed_at` is when chunks were last
-    found, done or given up, or a caller let it go on (None: not yet, or by a process of an older version).
-    Times are seconds since the epoch on the ledger's clock, which may be set back.
+    `version` grows with every change, `order` with every submission. `progressed_at` is when chunks
+    were last found, done or given up, or a caller let it go on (None: not yet, or by a process of an older
+    version only). Times are seconds since the epoch on the ledger's clock, which may be set back.
     """
 
     id: str

@@ -29,7 +29,8 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
     batch: list[PlannedChunk] = []
     async for item in plan(source, spec):
         if isinstance(item, Totals):
-            await machine.ledger.append_chunks(task.id, fence, batch)
+            if batch:
+                await machine.ledger.append_chunks(task.id, fence, batch)
             await machine.ledger.planned(task.id, fence, item)
             return
         batch.append(item)

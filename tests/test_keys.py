@@ -162,6 +162,18 @@ def test_no_secret_passes_the_log() -> None:
     assert clean == '{"event": "x [secret] [secret] [secret] postgresql:[secret]host/db"}'
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("vdb_live_x", "sk-0123456789abcdef", "pcsk_0123456789abcdef", "mb_0123456789abcdef"),
+        *("AKIA0123456789ABCDEF", "//me:hunter2@"),
+    ],
+)
+def test_each_look_of_a_secret_is_found_alone(secret: str) -> None:
+    """In a text with nothing else that could be one."""
+    assert Redactor()(f"a {secret} b") == "a [secret] b"
+
+
 def test_secrets_are_known_by_the_names_of_their_settings() -> None:
     """Keys, tokens and passwords, also those in addresses, as they stand there and as they are meant."""
     settings = {

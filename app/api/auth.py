@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.datastructures import Headers
 
 from app.api.errors import DoorRefusal
-from app.api.service import Service, TheService
+from app.api.service import Service, TheService, service
 from app.callers import Caller
 from app.keys import mistyped
 from rowvec.api_key import Scope
@@ -18,14 +19,16 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vectordb"'}
 _header = APIKeyHeader(name="X-API-Key", scheme_name="apiKey", auto_error=False)
 _bearer = HTTPBearer(scheme_name="bearer", auto_error=False)
 
-Presented = Annotated[str | None, Depends(_header)]
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+WITH_A_KEY = [Depends(_header), Depends(_bearer)]
+"""For the description of routes that need one. The framework solves what a dependency depends on each time
+it is named, so `require_key` has none and looks at the headers itself."""
 
 
-async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Caller:
+async def require_key(request: Request) -> Caller:
     """The caller. Raises DoorRefusal (401), in the same words for unknown, expired and revoked keys, and
     LimitReached for one that asks too often."""
-    key = header or (bearer.credentials if bearer else None)
+    the = await service(request)
+    key = _presented(request.headers)
     if not key:
         raise DoorRefusal("unauthorized", "Send an API key in the X-API-Key header.", _CHALLENGE)
     caller = await the.keyring.caller(key)
@@ -37,6 +40,11 @@ async def require_key(the: TheService, header: Presented, bearer: Bearer) -> Cal
             "mistyped-key", "This API key was mistyped or cut: its checksum does not match.", _CHALLENGE
         )
     raise DoorRefusal("unauthorized", "This API key is not valid.", _CHALLENGE)
+
+
+def _presented(headers: Headers) -> str | None:
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return headers.get("X-API-Key") or (token.strip() if kind.lower() == "bearer" else None)
 
 
 async def count_request(the: Service, caller: Caller) -> None:
@@ -68,9 +76,9 @@ Operating = Depends(_operator)
 Reading, Writing, Administering = _needs(Scope.READ), _needs(Scope.WRITE), _needs(Scope.ADMIN)
 
 
-async def require_key_in_production(the: TheService, header: Presented, bearer: Bearer) -> Caller | None:
+async def require_key_in_production(request: Request, the: TheService) -> Caller | None:
     """For pages that help while building and tell too much on the open internet."""
-    return await require_key(the, header, bearer) if the.is_production else None
+    return await require_key(request) if the.is_production else None
 
 
 async def require_operator_in_production(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Path
@@ -13,10 +14,12 @@ from app.api.service import Service, TheService
 from app.callers import Caller
 from rowvec.errors import LimitReached, NotAllowed, SourceNotFound, UnknownTask
 from rowvec.intake import TaskRequest
-from rowvec.ledgers.base import Page
+from rowvec.ledgers.base import Around, Page
 from rowvec.model import Task
 from rowvec.purse import DAY, day_account
 from rowvec.uploads import tenant_of
+
+T = TypeVar("T")
 
 LOOKS = 10
 """So often a page of a list is filled up before it is given with fewer tasks than were asked for."""
@@ -26,17 +29,8 @@ TaskId = Annotated[str, Path(description="The task's id, as `POST /api/v1/proces
 
 async def seen_task(the: Service, caller: Caller, task_id: str) -> Task:
     """Raises UnknownTask, in the same words for what is no id, for none of that id, and for another's."""
-    unknown = UnknownTask(f"There is no task '{task_id[:80]}'.")
-    try:
-        canonical = str(UUID(task_id))
-    except ValueError as error:
-        raise unknown from error
-    try:
-        task = await the.machine.ledger.task(canonical)
-    except UnknownTask as error:
-        raise unknown from error
-    if not caller.sees(task.spec):
-        raise unknown
+    task = await _asked(the.machine.ledger.task, task_id)
+    _must_see(caller, task, task_id)
     return task
 
 
@@ -44,7 +38,36 @@ async def existing_task(task_id: TaskId, the: TheService, caller: TheCaller) -> 
     return await seen_task(the, caller, task_id)
 
 
+async def task_with_around(task_id: TaskId, the: TheService, caller: TheCaller) -> Around:
+    """The same in one read, for who tells what is around it."""
+    around = await _asked(the.machine.ledger.around, task_id)
+    _must_see(caller, around.task, task_id)
+    return around
+
+
 ExistingTask = Annotated[Task, Depends(existing_task)]
+TaskWithAround = Annotated[Around, Depends(task_with_around)]
+
+
+async def _asked(ask: Callable[[str], Awaitable[T]], task_id: str) -> T:
+    """Raises UnknownTask, in the same words for what is no id and for none of that id."""
+    try:
+        canonical = str(UUID(task_id))
+    except ValueError as error:
+        raise _unknown(task_id) from error
+    try:
+        return await ask(canonical)
+    except UnknownTask as error:
+        raise _unknown(task_id) from error
+
+
+def _must_see(caller: Caller, task: Task, task_id: str) -> None:
+    if not caller.sees(task.spec):
+        raise _unknown(task_id)
+
+
+def _unknown(task_id: str) -> UnknownTask:
+    return UnknownTask(f"There is no task '{task_id[:80]}'.")
 
 
 async def seen_tasks(the: Service, caller: Caller, limit: int, cursor: str | None, state: str | None) -> Page:

@@ -158,7 +158,8 @@ class StatusView(BaseModel):
         children: Sequence[Task] | None = None,
         waits_for: str | None = None,
     ) -> StatusView:
-        """The task as callers see it; `now` is the ledger's clock, in seconds since the epoch."""
+        """The task as callers see it; `now` is the ledger's clock, in seconds since the epoch. What has ended
+        needs none."""
         spec = task.spec
         rate = _rate(task, now)
         return StatusView(
@@ -198,7 +199,13 @@ async def status_of(
     if around is None and not task.state.ended:
         around = await ledger.around(task.id)
     waits_for = _waits_for(task, around.workers, around.pauses) if around else None
-    return StatusView.of(task, await ledger.now(), await analysed(ledger, task), children, waits_for)
+    now = await now_for(ledger, [task])
+    return StatusView.of(task, now, await analysed(ledger, task), children, waits_for)
+
+
+async def now_for(ledger: Ledger, tasks: Sequence[Task]) -> float:
+    """The ledger's clock, for views of these tasks; it is not asked where all of them have ended."""
+    return 0.0 if all(task.state.ended for task in tasks) else await ledger.now()
 
 
 async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.status import Moment, StatusView, waits_of
-from rowvec.analysis import analysed
+from app.api.status import Moment, StatusView, now_for, waits_of
+from rowvec.analysis import analysed_each
 from rowvec.estimate import Estimate
 from rowvec.ledgers.base import Ledger, Page
 from rowvec.model import Chunk, utc
@@ -109,8 +108,8 @@ class TaskList(BaseModel):
 
     @staticmethod
     async def of(ledger: Ledger, page: Page) -> TaskList:
-        now = await ledger.now()
-        tables = await asyncio.gather(*(analysed(ledger, task) for task in page.tasks))
+        now = await now_for(ledger, page.tasks)
+        tables = await analysed_each(ledger, page.tasks)
         waits = await waits_of(ledger, page.tasks)
         views = [
             StatusView.of(task, now, table, waits_for=waits.get(task.id))

@@ -64,12 +64,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is told beside a task: the tasks that repaired rows of it, oldest first, all workers, and the
-    providers that are paused by hand."""
+    """A task and what is told beside it: the tasks that repaired rows of it, oldest first, and, unless it has
+    ended and so waits for nothing, all workers and the providers that are paused by hand."""
 
+    task: Task
     children: Sequence[Task]
-    workers: Sequence[WorkerInfo]
-    pauses: Sequence[ProviderPause]
+    workers: Sequence[WorkerInfo] = ()
+    pauses: Sequence[ProviderPause] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,12 @@ class Ledger(ABC):
         """Tasks submitted with this one as `parent_id`, oldest first. Raises UnknownTask."""
 
     async def around(self, task_id: str) -> Around:
-        """`children`, `workers` and `provider_pauses` at once, where that costs less. Raises UnknownTask."""
-        return Around(await self.children(task_id), await self.workers(), await self.provider_pauses())
+        """`task`, `children`, `workers` and `provider_pauses` at once, where that costs less. Raises
+        UnknownTask."""
+        task, children = await self.task(task_id), await self.children(task_id)
+        if task.state.ended:
+            return Around(task, children)
+        return Around(task, children, await self.workers(), await self.provider_pauses())
 
     @abstractmethod
     async def chunks(

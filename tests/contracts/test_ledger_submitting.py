@@ -99,8 +99,22 @@ async def test_around_a_task_are_its_children_and_all_workers(ledger: Ledger) ->
     assert list(around.children) == await ledger.children(parent.id) != []
     assert list(around.workers) == await ledger.workers() != []
     assert list(around.pauses) == await ledger.provider_pauses()
+    assert around.task == await ledger.task(parent.id)
     with pytest.raises(UnknownTask):
         await ledger.around("nobody")
+
+
+async def test_what_has_ended_has_only_children_around_it(ledger: Ledger) -> None:
+    """It waits for nobody: neither workers nor pauses are read for it."""
+    parent = (await ledger.submit(spec())).task
+    child = (await ledger.submit(replace(spec("1"), parent_id=parent.id))).task
+    ended = await ledger.flag(parent.id, Flag.CANCEL)
+    assert ended.state.ended
+    around = await ledger.around(parent.id)
+    assert (around.task, list(around.children)) == (ended, [child])
+    assert not around.workers
+    assert not around.pauses
+    assert await ledger.workers() != []
 
 
 async def test_how_it_is_verified_is_part_of_a_request(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from app.api.auth import OperatorInProduction
+from app.api.auth import WITH_A_KEY, OperatorInProduction
 from app.api.metrics import exposition
 from app.api.openapi import refuses
 from app.api.service import Service, TheService
@@ -121,7 +121,7 @@ async def readyz(the: TheService) -> dict[str, str]:
     operation_id="metrics",
     summary="Measurements for Prometheus, of the whole service",
     response_class=PlainTextResponse,
-    dependencies=[OperatorInProduction],
+    dependencies=[*WITH_A_KEY, OperatorInProduction],
     responses=refuses(401, 403, 503),
 )
 async def metrics(the: TheService) -> PlainTextResponse:

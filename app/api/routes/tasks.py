@@ -15,7 +15,7 @@ from app.api.looks import ErrorList, Grid
 from app.api.models import ResumeRequest, RetryRequest
 from app.api.openapi import refuses
 from app.api.service import Service, TheService
-from app.api.sight import ExistingTask, seen_tasks
+from app.api.sight import ExistingTask, TaskWithAround, seen_tasks
 from app.api.status import StatusView, status_of
 from app.api.views import ChunkList, GroupList, Removed, TaskList, VerificationView
 from rowvec import steer
@@ -51,14 +51,14 @@ async def _view(the: Service, task: Task) -> StatusView:
     responses={304: {"description": "Nothing has changed since that ETag."}, **_ABOUT_ONE},
 )
 async def status(
-    task: ExistingTask,
+    around: TaskWithAround,
     the: TheService,
     caller: TheCaller,
     response: Response,
     if_none_match: Annotated[str, Header()] = "",
 ) -> StatusView | Response:
     """The ETag is weak: between two changes of the task only its speed and time left are told anew."""
-    around = await the.machine.ledger.around(task.id)
+    task = around.task
     children = [child for child in around.children if caller.sees(child.spec)]
     view = await status_of(the.machine.ledger, task, children, around)
     waits = crc32((view.waits_for or "").encode())

@@ -87,9 +87,11 @@ class BookLedger(Ledger):
 
     async def around(self, task_id: str) -> Around:
         def read(book: Book) -> Around:
-            book.entry(task_id)
+            task = book.entry(task_id).task
             children = [entry.task for entry in book.children(task_id)]
-            return Around(children, book.workers(), book.pauses())
+            if task.state.ended:
+                return Around(task, children)
+            return Around(task, children, book.workers(), book.pauses())
 
         return await self._read(read)
 
