@@ -183,13 +183,17 @@ def production(
         workers = [CeleryWorker(service, name, host) for name, host in hosts.items()]
         for worker in workers:
             ending.callback(worker.kill)
-        service.start()
-        for worker in workers:
-            worker.start()
-        service.wait_alive()
-        whole = Production(service, workers, openai, pinecone, moto, bucket)
-        whole.wait_ready()
-        yield whole
+        yield begun(Production(service, workers, openai, pinecone, moto, bucket))
+
+
+def begun(whole: Production) -> Production:
+    """Its processes are started, and it is ready."""
+    whole.service.start()
+    for worker in whole.workers:
+        worker.start()
+    whole.service.wait_alive()
+    whole.wait_ready()
+    return whole
 
 
 def parts_of(openai: Standin, pinecone: Standin, moto: Moto, bucket: str) -> dict[str, str]:

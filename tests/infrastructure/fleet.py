@@ -19,6 +19,7 @@ from tests.acceptance.production import (
     OPENAI_KEY,
     CeleryWorker,
     Production,
+    begun,
     parts_of,
 )
 from tests.acceptance.service import Service
@@ -73,12 +74,7 @@ def fleet(folder: Path, **settings: str) -> Iterator[Fleet]:
         for worker in workers:
             ending.callback(worker.kill)
         ending.callback(net.close)  # before all that waits for what runs on its hosts
-        service.start()
-        for worker in workers:
-            worker.start()
-        service.wait_alive()
-        whole = Production(service, workers, openai, pinecone, files, bucket)
-        whole.wait_ready()
+        whole = begun(Production(service, workers, openai, pinecone, files, bucket))
         history = History(ledger.url)
         history.begin()
         yield Fleet(whole, net, history, ledger.url)
