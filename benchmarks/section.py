@@ -28,7 +28,7 @@ class Sizes:
     processes: Sequence[int] = (1, 2, 4)
     budget_rows: int = 50_000
     through_rows: int = 100_000
-    waiting_rows: int = 60_000
+    waiting_rows: int = 20_000
     ours: Sequence[str] = ("embedded", "celery")
     peers: Sequence[str] = ()
     rounds: int = 2
