@@ -14,7 +14,8 @@ from sqlalchemy import Connection, create_engine, insert
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Entry
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.ledgers.sql.tables import chunk_row, chunks, entry_row, plan_row, tasks
+from rowvec.ledgers.sql.rows import chunk_row, entry_row, plan_row
+from rowvec.ledgers.sql.tables import chunks, tasks
 from rowvec.manifest import chunk_files
 from rowvec.model import Chunk, ChunkFiles, ChunkState, Counts, PlannedChunk, Task, TaskState
 from rowvec.spec import Dialect, SourcePin, TaskSpec

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from rowvec.errors import BudgetReached, InputRefused, PauseNeeded, RateLimited
-from rowvec.ledgers.base import Ledger, task_account
+from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.register import task_account
 from rowvec.model import Task
 
 DAY = 86_400.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rowvec import tolerance
 from rowvec.errors import SourceChanged, SourceNotFound, WrongState
-from rowvec.ledgers.base import task_account
+from rowvec.ledgers.register import task_account
 from rowvec.leftovers import drop_leftovers
 from rowvec.machine import Machine
 from rowvec.model import Flag, Hold, Task, TaskState

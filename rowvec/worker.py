@@ -7,18 +7,18 @@ import os
 import uuid
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import psutil
 import structlog
 
-from rowvec.errors import LeaseLost, PauseNeeded, ProviderPaused, RetryLater, TaskFailed, WrongState
-from rowvec.handover import hand_all_over, hand_over
+from rowvec.aftermath import Aftermath
+from rowvec.errors import RetryLater
+from rowvec.handover import hand_all_over
 from rowvec.lease import Heartbeat, Lease
 from rowvec.machine import Machine
-from rowvec.model import Claim, Counts, Flag, Task, WorkerInfo, WorkKind
+from rowvec.model import Claim, Counts, Task, WorkerInfo, WorkKind
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
@@ -29,9 +29,6 @@ from rowvec.waits import Waits
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-PAUSED_SECONDS = 2.0
-"""So long, at least, a piece of work rests that met a provider paused by hand."""
 
 RUN = {WorkKind.PLAN: run_plan, WorkKind.CHUNK: run_chunk, WorkKind.SETTLE: run_settle}
 
@@ -64,11 +61,11 @@ class Worker:
         self._slots = slots or max(machine.embedder.in_flight, machine.store.in_flight)
         self._poll = poll
         self._grace = grace
-        self._retry = retry or RetryPolicy()
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._waits = Waits()
         self._telling = Telling(machine)
+        self._aftermath = Aftermath(machine, retry or RetryPolicy(), self._waits, self._telling)
         self._broken: BaseException | None = None
         self._woken = asyncio.Event()
         self._resting = asyncio.Event()
@@ -170,73 +167,7 @@ class Worker:
         try:
             await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
-            await self._after(claim, self._machine.redact.clean(error))
-
-    async def _after(self, claim: Claim, error: Exception) -> None:
-        """Tell the ledger what an error means for the work, however long the ledger is away.
-
-        A lease lost meanwhile means that nothing is to be said.
-        """
-        while True:
-            try:
-                await self._tell(claim, error)
-                return
-            except LeaseLost:
-                log.info("lease lost", **_where(claim))
-                return
-            except RetryLater as away:
-                log.warning("ledger unavailable", worker=self.id, error=away.message)
-                await asyncio.sleep(1.0)
-
-    async def _tell(self, claim: Claim, error: Exception) -> None:
-        if isinstance(error, ProviderPaused):
-            await hand_over(self._machine, claim)
-            await self._hand_back(claim, None, await self._machine.ledger.now() + PAUSED_SECONDS)
-        elif isinstance(error, PauseNeeded):
-            with suppress(WrongState):
-                await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
-            await hand_over(self._machine, claim)
-            await self._hand_back(claim, None, 0.0)
-        elif isinstance(error, LeaseLost):
-            # Where only our own clock ran out, the ledger still counts it as ours: nobody else would take it.
-            await self._hand_back(claim, None, await self._machine.ledger.now() + 1.0)
-        elif isinstance(error, TaskFailed):
-            await self._give_up(claim, error.message)
-        else:
-            await self._again(claim, error)
-
-    async def _again(self, claim: Claim, error: Exception) -> None:
-        attempts = (claim.chunk.attempts if claim.chunk else claim.task.attempts) + 1
-        wait = self._retry.wait(attempts, error)
-        log.warning(
-            "work failed", error=type(error).__name__, attempts=attempts, **_where(claim), exc_info=error
-        )
-        if wait is None:
-            await self._give_up(claim, f"gave up after {attempts} attempts: {self._words(error)}")
-        else:
-            now = await self._machine.ledger.now()
-            await self._hand_back(claim, self._words(error), now + wait)
-            self._telling.retried(claim)
-            if isinstance(error, RetryLater):
-                self._waits.handed_back(claim, error.message, wait)
-
-    def _words(self, error: Exception) -> str:
-        return self._machine.redact(str(error)) or type(error).__name__
-
-    async def _hand_back(self, claim: Claim, error: str | None, not_before: float) -> None:
-        ledger, task_id = self._machine.ledger, claim.task.id
-        if claim.chunk:
-            await ledger.hand_back(task_id, claim.chunk.plan.number, claim.fence, error, not_before)
-        else:
-            await ledger.release(task_id, claim.fence, error, not_before)
-
-    async def _give_up(self, claim: Claim, error: str) -> None:
-        ledger, task_id = self._machine.ledger, claim.task.id
-        if claim.chunk:
-            await ledger.give_up(task_id, claim.chunk.plan.number, claim.fence, error)
-            self._telling.given_up(claim)
-        else:
-            await ledger.fail(task_id, claim.fence, error)
+            await self._aftermath.of(claim, self._machine.redact.clean(error))
 
     # Being alive
 
@@ -294,13 +225,3 @@ class Worker:
         except RetryLater as error:
             log.warning("ledger unavailable", worker=self.id, error=error.message)
             return otherwise
-
-
-def _where(claim: Claim) -> dict[str, Any]:
-    """Ids for a log line, never a row's text."""
-    return {
-        "kind": str(claim.kind),
-        "task": claim.task.id,
-        "chunk": claim.chunk.plan.number if claim.chunk else None,
-        "fence": claim.fence,
-    }

@@ -17,8 +17,8 @@ from rowvec import steer
 from rowvec.api_key import Grants, Scope
 from rowvec.errors import BudgetReached, InputRefused, RateLimited, RowvecError, Unavailable
 from rowvec.intake import TaskRequest, submit
-from rowvec.ledgers.base import task_account
 from rowvec.ledgers.memory import MemoryLedger
+from rowvec.ledgers.register import task_account
 from rowvec.model import Hold
 from rowvec.purse import DAY, Purse, day_account, most_tokens
 from tests.contracts.ledger_kit import Clock, spec

@@ -12,8 +12,9 @@ from rowvec.embedders.memory import MemoryEmbedder
 from rowvec.errors import InputRefused, Unavailable
 from rowvec.filestores.folder import FolderStore
 from rowvec.intake import TaskRequest, submit
-from rowvec.ledgers.base import NOTHING, Allowance
+from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.roster import NOTHING
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.machine import Limits, Machine
 from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, Task, Totals

@@ -10,11 +10,12 @@ read, so that any database with conditional writes can hold it. Time is the ledg
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rowvec.api_key import ApiKey
+from rowvec.ledgers.register import Register
+from rowvec.ledgers.roster import Roster
 from rowvec.model import (
     Chunk,
     ChunkFiles,
@@ -32,7 +33,6 @@ from rowvec.model import (
 )
 from rowvec.spec import TaskSpec
 from rowvec.tally import Tally
-from rowvec.usage import Usage
 
 Allowance = Callable[[Task], int]
 """How many chunks of this task one worker may hold."""
@@ -42,8 +42,6 @@ MAX_CRASHES = 20
 
 MOST_MARKS = 20_000
 """How many chunks one look shows."""
-
-NOTHING = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +87,7 @@ class Overview:
     tally: Tally
 
 
-def task_account(task_id: str) -> str:
-    """Of the tokens of a task with a budget."""
-    return f"task {task_id}"
-
-
-class Ledger(ABC):
+class Ledger(Register, Roster):
     @classmethod
     @abstractmethod
     def open(cls, url: str, settings: Mapping[str, str]) -> Ledger:
@@ -285,103 +278,15 @@ class Ledger(ABC):
         chunks are all done or failed with a failure → failed with an error that counts them. If
         cancelling: cancelled once nothing of it is claimed."""
 
-    # Workers
-
-    @abstractmethod
-    async def enlist(self, worker: WorkerInfo) -> None:
-        """A new worker, alive from now."""
-
-    @abstractmethod
-    async def beat(
-        self, worker: str, holding: int, waits: Mapping[str, str] = {}, usage: Usage = NOTHING
-    ) -> bool:
-        """Still alive, for all it holds, what it waits for, by task, and what it uses. False if it has been
-        buried: it holds nothing any more."""
-
     @abstractmethod
     async def holds(self, worker: str, claim: Claim) -> bool:
         """Is this claim still the worker's own, and is the worker alive?"""
 
-    @abstractmethod
-    async def bury(self, workers: Collection[str]) -> int:
-        """These workers are dead: take back all they hold (chunk to ready, crashes + 1, or failed
-        once crashes exceed MAX_CRASHES; plan or settle lease let go). Returns how many pieces."""
-
-    @abstractmethod
-    async def retire(self, worker: str) -> None:
-        """A worker leaves in peace: what it still holds goes back without a crash counted."""
-
-    @abstractmethod
-    async def sweep(self, lease_seconds: float) -> int:
-        """Bury every worker whose last beat is older than that, then finish_if_done for every
-        task that has not ended. Returns how many pieces of work were taken back."""
-
-    @abstractmethod
-    async def workers(self) -> list[WorkerInfo]:
-        """Workers not buried or retired."""
+    # All of it
 
     @abstractmethod
     async def overview(self) -> Overview:
         """How much waits and is at work, and what all workers did together."""
-
-    # Namespaces
-
-    @abstractmethod
-    async def bind_namespace(self, namespace: str, model: str, dimension: int) -> None:
-        """Remember what a namespace is filled with. Raises NamespaceTaken if it is another model
-        or dimension; the message names both and says what to do."""
-
-    # API keys
-
-    @abstractmethod
-    async def add_key(self, key: ApiKey, only_if_none: bool = False) -> bool:
-        """Store a key. With only_if_none: only if there is no key at all (revoked ones count);
-        of several at once exactly one returns True."""
-
-    @abstractmethod
-    async def key(self, key_id: str) -> ApiKey | None:
-        """The key of that id, revoked or not."""
-
-    @abstractmethod
-    async def keys(self) -> list[ApiKey]: ...
-
-    @abstractmethod
-    async def revoke_key(self, key_id: str) -> None:
-        """Raises UnknownKey. Idempotent."""
-
-    @abstractmethod
-    async def rotate_key(self, key_id: str, successor: ApiKey, until: float) -> None:
-        """Store the successor; the key itself expires then, or earlier if it was to. Both or nothing.
-
-        Raises UnknownKey, and WrongState for a key that is revoked or has expired.
-        """
-
-    # What keys may use
-
-    @abstractmethod
-    async def draw(self, account: str, amount: int, most: int, every: float = 0.0) -> bool:
-        """Use so much of an account, unless it would then have used more than `most`: False, and nothing
-        changed. All draws see each other, whichever process makes them. With `every`, what was used in an
-        earlier period of so many seconds is forgotten. A negative amount gives back, and is never refused."""
-
-    @abstractmethod
-    async def drawn(self, account: str, every: float = 0.0) -> int:
-        """What an account has used in the period that it is now."""
-
-    # Providers
-
-    @abstractmethod
-    async def pause_provider(self, provider: str, reason: str) -> ProviderPause:
-        """Note that nobody is to call that provider, until it is resumed. Idempotent: one that is paused
-        already keeps its time and reason."""
-
-    @abstractmethod
-    async def resume_provider(self, provider: str) -> None:
-        """Idempotent."""
-
-    @abstractmethod
-    async def provider_pauses(self) -> list[ProviderPause]:
-        """By provider."""
 
     @abstractmethod
     async def ping(self) -> None:

@@ -12,8 +12,9 @@ from rowvec.api_key import ApiKey
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.book import Book, Drawn, Filling
-from rowvec.ledgers.books.ledger import BookLedger, T
+from rowvec.ledgers.books.ledger import BookLedger
 from rowvec.ledgers.books.rules import Entry, Shelf
+from rowvec.ledgers.books.transactions import T
 from rowvec.model import (
     Chunk,
     ChunkState,

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from rowvec.ledgers.sql import book, held, shape, shelf, tables
+from rowvec.ledgers.sql import book, held, register, rows, shape, tables
 from rowvec.machine import Limits, Machine
 from rowvec.worker import Worker
 
@@ -37,18 +37,18 @@ def opened(ledger: str, folder: Path) -> Machine:
 
 def go_back() -> None:
     """To the tables as they were, in every place that has taken something from them already."""
-    modules: tuple[Any, ...] = (tables, book, held)
+    modules: tuple[Any, ...] = (rows, book, held)
     for kind, unknown in UNKNOWN.items():
         table = tables.metadata.tables[f"{kind}s"]
         for column in unknown:
             table._columns.remove(table.c[column])
-        make, read = getattr(tables, f"{kind}_row"), getattr(tables, f"{kind}_of")
+        make, read = getattr(rows, f"{kind}_row"), getattr(rows, f"{kind}_of")
         for module in modules:
             setattr(module, f"{kind}_row", _without(make, unknown))
             setattr(module, f"{kind}_of", _with(read, unknown))
     changed: Any = book
     changed._CHUNKS, changed._WORKERS = select(tables.chunks), select(tables.workers)
-    no_pauses: Any = shelf.SqlShelf
+    no_pauses: Any = register.SqlRegister
     no_pauses.pauses = lambda _: []
     shape.TODAY = SHAPE
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rowvec.errors import UnknownTask, WrongState
-from rowvec.ledgers.base import Ledger, task_account
+from rowvec.ledgers.base import Ledger
+from rowvec.ledgers.register import task_account
 from rowvec.model import Flag, Task, TaskState
 from tests.contracts.ledger_kit import (
     AUDITS,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rowvec.errors import WrongState
-from rowvec.ledgers.base import task_account
 from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.register import task_account
 from rowvec.model import Task, TaskState
 
 _SEALED = (TaskState.COMPLETED, TaskState.CANCELLED)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rowvec.aws import region
 from rowvec.errors import NotConfigured, RetryLater, Unavailable
-from rowvec.ledgers.base import NOTHING, Allowance, Overview
+from rowvec.ledgers.base import Allowance, Overview
 from rowvec.ledgers.books import roster, work
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger
@@ -25,6 +25,7 @@ from rowvec.ledgers.dynamodb.table import Table
 from rowvec.ledgers.dynamodb.tasks import Lore
 from rowvec.ledgers.dynamodb.watch import Watch
 from rowvec.ledgers.dynamodb.words import Conflict
+from rowvec.ledgers.roster import NOTHING
 from rowvec.model import ChunkFiles, Claim, Counts, PlannedChunk, WorkerInfo
 from rowvec.usage import Usage
 

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from rowvec.ledgers.sql.book import IN_WORK, SqlBook
-from rowvec.ledgers.sql.tables import tasks, worker_row, workers
+from rowvec.ledgers.sql.rows import worker_row
+from rowvec.ledgers.sql.tables import tasks, workers
 from rowvec.model import Chunk, WorkerInfo
 
 

@@ -11,7 +11,8 @@ from rowvec.errors import Unavailable
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import work
 from rowvec.ledgers.books.book import Book
-from rowvec.ledgers.books.ledger import BookLedger, T
+from rowvec.ledgers.books.ledger import BookLedger
+from rowvec.ledgers.books.transactions import T
 from rowvec.ledgers.sql.book import SqlBook
 from rowvec.ledgers.sql.database import Database
 from rowvec.ledgers.sql.sqlite import Sqlite

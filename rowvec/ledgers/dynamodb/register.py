@@ -14,7 +14,7 @@ from rowvec.model import ProviderPause
 from rowvec.tally import Tally
 
 
-class DynamoShelf(Book):
+class DynamoRegister(Book):
     def __init__(self, table: Table, draft: Draft) -> None:
         self.now = draft.now
         self._table = table

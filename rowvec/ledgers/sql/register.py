@@ -10,23 +10,15 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.books.book import Book, Drawn, Filling
-from rowvec.ledgers.sql.tables import (
-    accounts,
-    api_keys,
-    key_of,
-    key_row,
-    namespaces,
-    pause_of,
-    provider_pauses,
-    tallies,
-)
+from rowvec.ledgers.sql.rows import key_of, key_row, pause_of
+from rowvec.ledgers.sql.tables import accounts, api_keys, namespaces, provider_pauses, tallies
 from rowvec.model import ProviderPause
 from rowvec.tally import Tally
 
 _DEPARTED = "departed"
 
 
-class SqlShelf(Book):
+class SqlRegister(Book):
     def __init__(self, connection: Connection, now: float) -> None:
         self.now = now
         self._connection = connection
