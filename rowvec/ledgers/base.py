@@ -38,7 +38,7 @@ Allowance = Callable[[Task], int]
 """How many chunks of this task one worker may hold."""
 
 MAX_CRASHES = 20
-"""How often a worker may die over the same work before that work is given up."""
+"""How often a worker may die over the same work, without its coming on, before that work is given up."""
 
 MOST_MARKS = 20_000
 """How many chunks one look shows."""
@@ -206,6 +206,7 @@ class Ledger(Register, Roster):
     async def append_chunks(self, task_id: str, fence: int, chunks: Sequence[PlannedChunk]) -> None:
         """Add chunks in `ready` and their rows to `rows_planned`; numbers already there are skipped.
 
+        Where any is new, the plan's attempts and crashes are counted anew.
         Raises LeaseLost unless the task is planning, not held, and its fence is `fence`.
         """
 

@@ -18,6 +18,8 @@ from tests.chaos.table import TEMPLATE, Table
 
 NAMESPACE = "chaos"
 LOOK = 0.002
+TASK_LOOK = 10.0
+"""Seconds without what is waited for, after which the task is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Chaos:
         self._tell = tell
         self._deadline = time.monotonic() + setup.seconds
         self._life = -1
+        self._task_id = ""
         marked = folder / "marks"
         self._service = Service(
             folder,
@@ -86,7 +89,7 @@ class Chaos:
         try:
             with self._service:
                 self._start()
-                run.task_id = self._submit()
+                self._task_id = run.task_id = self._submit()
                 self._kill_and_start(run)
                 self._let_it_end(run)
                 self._service.stop()
@@ -143,15 +146,26 @@ class Chaos:
         return moment.hit(self._this_life())
 
     def _until(self, done: Callable[[list[Mark]], bool]) -> None:
-        """Until `done` of the marks of this life. Raises when the service ends or the time is over."""
+        """Until `done` of the marks of this life. Raises when the service ends, the task has failed, or the
+        time is over."""
+        look = time.monotonic() + TASK_LOOK
         while True:
             list(self._tail.more())
             if done(self._this_life()):
                 return
             self._service.must_run()
+            if time.monotonic() > look:
+                self._must_not_have_failed()
+                look = time.monotonic() + TASK_LOOK
             if time.monotonic() > self._deadline:
                 raise TimeoutError(f"no end after {self._setup.seconds:.0f} s:\n{self._service.log_end()}")
             time.sleep(LOOK)
+
+    def _must_not_have_failed(self) -> None:
+        """Nothing would come any more of a task that has."""
+        self._service.wait_alive()
+        if (status := self._service.status(self._task_id))["status"] == "failed":
+            raise RuntimeError(f"the task has failed: {status['error']}")
 
     def _this_life(self) -> list[Mark]:
         return [mark for mark in self._tail.seen if mark.life == self._life]

@@ -83,6 +83,8 @@ class Model:
 
     def append(self, task_id: str, rows: dict[int, int]) -> None:
         chunks = self.tasks[task_id]["chunks"]
+        if rows.keys() - chunks:
+            self.tasks[task_id].update(attempts=0, crashes=0)
         for number, size in rows.items():
             fresh = {"state": "ready", "worker": None, "fence": 0, "due": 0.0, "attempts": 0, "crashes": 0}
             chunks.setdefault(number, {**fresh, "rows": size, "counts": Counts()})

@@ -17,6 +17,7 @@ from tests.contracts.ledger_kit import (
     ROWS,
     Clock,
     chunk_of,
+    plan,
     plan_claim,
     planned_task,
     settle_claim,
@@ -115,6 +116,20 @@ async def test_task_that_kills_its_workers(ledger: Ledger, kind: WorkKind) -> No
     assert [c.kind for c in await ledger.claim("v", 1)] == [kind]
     await ledger.bury(["v"])
     assert not (await ledger.task(task_id)).state.ended
+
+
+async def test_plan_that_comes_on_is_not_given_up(ledger: Ledger) -> None:
+    """However many workers die over it: only deaths since it last came on count, and so do attempts."""
+    claim = await plan_claim(ledger)
+    task_id = claim.task.id
+    await ledger.release(task_id, claim.fence, "a bad day", 0.0)
+    for number in range(2 * MAX_CRASHES):
+        await ledger.enlist(worker(f"w{number}"))
+        [claim] = await ledger.claim(f"w{number}", 1)
+        await ledger.append_chunks(task_id, claim.fence, [plan(number)])
+        await ledger.bury([f"w{number}"])
+    task = await ledger.task(task_id)
+    assert (task.state, task.attempts, task.error) == (TaskState.PLANNING, 0, None)
 
 
 async def test_sweep_buries_the_silent(ledger: Ledger, clock: Clock) -> None:

@@ -118,10 +118,17 @@ def let_go(entry: Entry) -> Entry:
 
 
 def appended(entry: Entry, chunks: Sequence[PlannedChunk], now: float) -> Entry:
-    rows = sum(chunk.rows for chunk in chunks)
+    """A plan that came on does not kill its workers, nor fail by itself: both are counted anew."""
+    if not chunks:
+        return entry
     task = entry.task
-    after = entry.evolve(rows_planned=task.rows_planned + rows, chunks_total=task.chunks_total + len(chunks))
-    return progressed(after, now) if chunks else after
+    after = entry.evolve(
+        rows_planned=task.rows_planned + sum(chunk.rows for chunk in chunks),
+        chunks_total=task.chunks_total + len(chunks),
+        attempts=0,
+        error=None,
+    )
+    return replace(progressed(after, now), crashes=0)
 
 
 def planned(entry: Entry, totals: Totals, now: float) -> Entry:
