@@ -68,7 +68,7 @@ class Worker:
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._waits = Waits()
-        self._telling = Telling(machine)
+        self.telling = Telling(machine)
         self._broken: BaseException | None = None
         self._woken = asyncio.Event()
         self._resting = asyncio.Event()
@@ -164,7 +164,7 @@ class Worker:
         begun = asyncio.get_running_loop().time()
 
         def done(counts: Counts) -> None:
-            self._telling.committed(counts, asyncio.get_running_loop().time() - begun)
+            self.telling.committed(counts, asyncio.get_running_loop().time() - begun)
 
         lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, done)
         try:
@@ -216,7 +216,7 @@ class Worker:
         else:
             now = await self._machine.ledger.now()
             await self._hand_back(claim, self._words(error), now + wait)
-            self._telling.retried(claim)
+            self.telling.retried(claim)
             if isinstance(error, RetryLater):
                 self._waits.handed_back(claim, error.message, wait)
 
@@ -234,7 +234,7 @@ class Worker:
         ledger, task_id = self._machine.ledger, claim.task.id
         if claim.chunk:
             await ledger.give_up(task_id, claim.chunk.plan.number, claim.fence, error)
-            self._telling.given_up(claim)
+            self.telling.given_up(claim)
         else:
             await ledger.fail(task_id, claim.fence, error)
 
@@ -266,7 +266,7 @@ class Worker:
         waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
         pieces = Counter(claim.task.id for claim in self._running.values())
         usage = await self._machine.governor.usage(pieces)
-        usage = replace(usage, memory=self._telling.memory(), tally=self._telling.told())
+        usage = replace(usage, memory=self.telling.memory(), tally=self.telling.told())
         return await self._machine.ledger.beat(self.id, len(self._running), waits, usage)
 
     async def _rise_again(self) -> None:
@@ -275,13 +275,14 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._telling.under_a_new_name()
+        self.telling.under_a_new_name()
         await self._enlist()
 
     async def _sweep(self) -> None:
         sweeper = Sweeper(self._machine.ledger, self._machine.limits.lease_seconds)
         while True:
-            if await self._weather(sweeper.round(), 0):
+            if taken := await self._weather(sweeper.round(), 0):
+                self.telling.taken_back += taken
                 self._woken.set()
                 if self._ring:
                     await self._ring()
