@@ -21,6 +21,9 @@ from app.credentials import credentials
 from rowvec.machine import Limits
 from rowvec.redaction import secrets_in
 
+STDOUT = "stdout"
+"""CLOUDWATCH_METRICS where records go to the standard output, not into a file."""
+
 
 class Settings(BaseSettings):
     """See `.env.example` for what each means. Unset values choose the embedded parts."""
@@ -54,6 +57,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     environment: str = "development"
     log_level: str = "INFO"
+    cloudwatch_metrics: str = ""
 
     @classmethod
     def settings_customise_sources(
@@ -77,6 +81,15 @@ class Settings(BaseSettings):
             else value
         )
 
+    @field_validator("cloudwatch_metrics")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        if value and value != STDOUT and not Path(value).is_absolute():
+            raise ValueError(
+                f"must be {STDOUT}, or a file as /var/log/vectordb/metrics.json, with its whole path"
+            )
+        return value
+
     @property
     def data(self) -> Path:
         return self.data_dir.expanduser().absolute()
@@ -85,6 +98,10 @@ class Settings(BaseSettings):
     def reads_local_files(self) -> bool:
         """Does `s3_csv` read from LOCAL_FILES_DIR? Unless told, as long as there is no bucket."""
         return not self.s3_bucket if self.use_local_files is None else self.use_local_files
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment.strip().lower() == "production"
 
     @property
     def other_parts(self) -> list[str]:

@@ -25,6 +25,8 @@ from app.api.service import Service
 from app.api.traffic import Traffic
 from app.assembly import assemble
 from app.callers import Keyring
+from app.cloudwatch.reporter import reporting
+from app.cloudwatch.service import OfAnswers, OfEverybody
 from app.config import Settings, settings
 from app.web.invitation import invite
 from app.web.refusals import for_people
@@ -88,13 +90,23 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             _leave_out_of_collections()
             sys.setswitchinterval(SWITCH_SECONDS)
             with _hearing_the_stop(service.stopping):
-                yield
+                async with _watched_by_cloudwatch(config, machine, answers):
+                    yield
         finally:
             if supervisor:
                 await supervisor.stop()
             await machine.close()
 
     return lifespan
+
+
+def _watched_by_cloudwatch(
+    config: Settings, machine: Machine, answers: Answers
+) -> contextlib.AbstractAsyncContextManager[None]:
+    seen = OfAnswers()
+    if config.cloudwatch_metrics:
+        answers.tell(seen.add)
+    return reporting(config, seen, OfEverybody(machine, config.data))
 
 
 def _leave_out_of_collections() -> None:

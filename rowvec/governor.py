@@ -77,6 +77,8 @@ class Governor:
         self._queued = 0
         self.refusals = 0
         """How often the provider has refused the account. Who began before the last time does not call."""
+        self.rate_limited = 0
+        """How many requests the provider has put off with a 429 since the process began."""
 
     @asynccontextmanager
     async def turn(self, tokens: int = 0, seen: int | None = None) -> AsyncIterator[Turn]:
@@ -92,6 +94,7 @@ class Governor:
             await self._budget.correct(-turn.booked)
             raise
         except RateLimited as error:
+            self.rate_limited += 1
             await self._budget.correct(-turn.booked)
             asked = DEFAULT_PAUSE if error.retry_after is None else error.retry_after
             await self._budget.pause(max(asked, LEAST_PAUSE))

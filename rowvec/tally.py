@@ -18,12 +18,13 @@ CHUNKS = ("done", "retried", "failed", "taken_back")
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Rows and chunks by outcome, seconds from claim to commit over all done chunks, and what the embedder
-    was asked: requests, tokens, and dollars at its price."""
+    was asked: requests that were answered, requests that it put off, tokens, and dollars at its price."""
 
     rows: Mapping[str, int] = field(default_factory=dict)
     chunks: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     requests: int = 0
+    rate_limited: int = 0
     tokens: int = 0
     dollars: float = 0.0
 
@@ -39,6 +40,7 @@ class Tally:
             _summed(self.chunks, other.chunks, sign),
             self.seconds + sign * other.seconds,
             self.requests + sign * other.requests,
+            self.rate_limited + sign * other.rate_limited,
             self.tokens + sign * other.tokens,
             self.dollars + sign * other.dollars,
         )

@@ -20,8 +20,10 @@ class Telling:
         self._machine = machine
         self._process = psutil.Process()
         self._done = Tally()
-        self._before = self._spent()
+        self._begun = self._before = self._spent()
         self._last = Tally()
+        self.taken_back = 0
+        """Pieces of work that it took back from the dead. The ledger counts them by itself."""
 
     def committed(self, counts: Counts, seconds: float) -> None:
         rows = {name: count for name, count in counts.as_dict().items() if name in ROWS and count}
@@ -34,6 +36,10 @@ class Telling:
     def given_up(self, claim: Claim) -> None:
         if claim.chunk:
             self._done += Tally({"failed": claim.chunk.plan.rows}, {"failed": 1})
+
+    def whole(self) -> Tally:
+        """All that was done since the process began, under whatever name."""
+        return self._done + self._spent() - self._begun
 
     def told(self) -> Tally:
         """All that was done under the present name; counts as told from now on."""
@@ -49,5 +55,7 @@ class Telling:
         return int(self._process.memory_info().rss)
 
     def _spent(self) -> Tally:
-        requests, tokens = self._machine.governor.spent
-        return Tally(requests=requests, tokens=tokens, dollars=tokens * self._machine.embedder.price / 1e6)
+        governor = self._machine.governor
+        requests, tokens = governor.spent
+        dollars = tokens * self._machine.embedder.price / 1e6
+        return Tally(requests=requests, rate_limited=governor.rate_limited, tokens=tokens, dollars=dollars)

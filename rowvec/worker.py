@@ -64,8 +64,8 @@ class Worker:
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._heartbeat = Heartbeat(machine.limits.lease_seconds)
         self._waits = Waits()
-        self._telling = Telling(machine)
-        self._aftermath = Aftermath(machine, retry or RetryPolicy(), self._waits, self._telling)
+        self.telling = Telling(machine)
+        self._aftermath = Aftermath(machine, retry or RetryPolicy(), self._waits, self.telling)
         self._broken: BaseException | None = None
         self._woken = asyncio.Event()
         self._resting = asyncio.Event()
@@ -161,7 +161,7 @@ class Worker:
         begun = asyncio.get_running_loop().time()
 
         def done(counts: Counts) -> None:
-            self._telling.committed(counts, asyncio.get_running_loop().time() - begun)
+            self.telling.committed(counts, asyncio.get_running_loop().time() - begun)
 
         lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, done)
         try:
@@ -197,7 +197,7 @@ class Worker:
         waits = {task: self._machine.redact(words) for task, words in self._waits.by_task().items()}
         pieces = Counter(claim.task.id for claim in self._running.values())
         usage = await self._machine.governor.usage(pieces)
-        usage = replace(usage, memory=self._telling.memory(), tally=self._telling.told())
+        usage = replace(usage, memory=self.telling.memory(), tally=self.telling.told())
         return await self._machine.ledger.beat(self.id, len(self._running), waits, usage)
 
     async def _rise_again(self) -> None:
@@ -206,13 +206,14 @@ class Worker:
         for piece in set(self._running):
             piece.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._telling.under_a_new_name()
+        self.telling.under_a_new_name()
         await self._enlist()
 
     async def _sweep(self) -> None:
         sweeper = Sweeper(self._machine.ledger, self._machine.limits.lease_seconds)
         while True:
-            if await self._weather(sweeper.round(), 0):
+            if taken := await self._weather(sweeper.round(), 0):
+                self.telling.taken_back += taken
                 self._woken.set()
                 if self._ring:
                     await self._ring()

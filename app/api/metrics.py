@@ -1,24 +1,25 @@
-"""What Prometheus asks for: base units, and never an id of a task, a key or a tenant as a label."""
+"""What Prometheus asks for: of everybody's work, and how long answers took."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from rowvec import __version__
+from app.families import budget, build, memory, queue, work, workers
 from rowvec.gauges import Gauge
 from rowvec.ledgers.base import Overview
-from rowvec.ledgers.books.rules import UNENDED
 from rowvec.model import WorkerInfo
-from rowvec.tally import CHUNKS, ROWS
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names where several processes of one service count together (`gunicorn.conf.py`)."""
+
+Listener = Callable[[str, str, int, float], None]
+"""Takes method, route, status and seconds of an answer."""
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -36,9 +37,16 @@ class Answers:
             registry=self._registry,
             buckets=SECONDS,
         )
+        self._listeners: list[Listener] = []
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         self._seconds.labels(method, route, str(status)).observe(seconds)
+        for listener in self._listeners:
+            listener(method, route, status, seconds)
+
+    def tell(self, listener: Listener) -> None:
+        """Of each answer, from now on."""
+        self._listeners.append(listener)
 
     def exposition(self) -> str:
         if FOLDER not in os.environ:
@@ -59,86 +67,13 @@ class _Families(Collector):
 def exposition(overview: Overview, living: list[WorkerInfo], providers: Iterable[Gauge]) -> str:
     """What the ledger tells of everybody's work; the same whichever process is asked."""
     registry = CollectorRegistry()
-    families = [_build(), *_queue(overview), *_workers(living), *_work(overview), *_budget(providers)]
+    families = [
+        build(),
+        *queue(overview),
+        *workers(living),
+        memory(living),
+        *work(overview.tally),
+        *budget(providers),
+    ]
     registry.register(_Families(families))
     return generate_latest(registry).decode()
-
-
-def _build() -> Metric:
-    return _gauge("build_info", "The version that runs.", ("version",), [((__version__,), 1)])
-
-
-def _queue(overview: Overview) -> Iterator[Metric]:
-    yield _gauge(
-        "tasks", "Tasks that have not ended.", ("state",),
-        [((seen,), overview.tasks.get(seen, 0)) for seen in UNENDED],
-    )  # fmt: skip
-    silences = [overview.now - at for at in overview.slowest.values()]
-    yield _gauge(
-        "task_seconds_without_progress", "The longest that a task at work has stood still.", (),
-        [((), max(silences, default=0.0))],
-    )  # fmt: skip
-
-
-def _workers(living: list[WorkerInfo]) -> Iterator[Metric]:
-    free = sum(worker.holding < worker.slots for worker in living)
-    yield _gauge(
-        "workers", "Workers alive, and those of them that could take more.", ("state",),
-        [(("alive",), len(living)), (("available",), free)],
-    )  # fmt: skip
-    holding = sum(worker.holding for worker in living)
-    yield _gauge("leases", "Pieces of work that living workers hold.", (), [((), holding)])
-    yield _gauge(
-        "worker_memory_bytes", "Resident memory of a worker's process.", ("worker",),
-        [((f"{worker.host}:{worker.pid}",), worker.usage.memory) for worker in living],
-    )  # fmt: skip
-
-
-def _work(overview: Overview) -> Iterator[Metric]:
-    done = overview.tally
-    rows = [((outcome,), float(done.rows.get(outcome, 0))) for outcome in ROWS]
-    yield _counter("rows", "Rows by what became of them when their chunk ended.", ("outcome",), rows)
-    chunks = [((outcome,), float(done.chunks.get(outcome, 0))) for outcome in CHUNKS]
-    yield _counter("chunks", "Claimed chunks by what became of them.", ("outcome",), chunks)
-    yield _counter(
-        "chunk_seconds", "Seconds from claim to commit, over all done chunks.", (), [((), done.seconds)]
-    )
-    yield _counter(
-        "embed_requests", "Answered requests of workers to the embedder.", (), [((), done.requests)]
-    )
-    yield _counter("tokens", "Tokens that workers sent to the embedder.", (), [((), done.tokens)])
-    yield _counter("dollars", "What those tokens cost at the embedder's price.", (), [((), done.dollars)])
-
-
-def _budget(providers: Iterable[Gauge]) -> Iterator[Metric]:
-    used: list[tuple[tuple[str, ...], float]] = []
-    queued = 0
-    for provider in providers:
-        queued += provider.queued or 0
-        pairs = {
-            "requests": (provider.requests_per_second, provider.most_requests_per_second),
-            "tokens": (provider.tokens_per_minute, provider.most_tokens_per_minute),
-        }
-        used += [((name,), use / most) for name, (use, most) in pairs.items() if use is not None and most]
-    yield _gauge(
-        "budget_used_ratio", "Share of the embedder's limits that the last minute used.",
-        ("budget",), used,
-    )  # fmt: skip
-    yield _gauge("queued_requests", "Requests that wait for their turn at the embedder.", (), [((), queued)])
-
-
-Samples = Iterable[tuple[tuple[str, ...], float]]
-
-
-def _gauge(name: str, told: str, labels: tuple[str, ...], samples: Samples) -> Metric:
-    family = GaugeMetricFamily(f"vectordb_{name}", told, labels=labels)
-    for values, value in samples:
-        family.add_metric(values, value)
-    return family
-
-
-def _counter(name: str, told: str, labels: tuple[str, ...], samples: Samples) -> Metric:
-    family = CounterMetricFamily(f"vectordb_{name}", told, labels=labels)
-    for values, value in samples:
-        family.add_metric(values, value)
-    return family

@@ -35,7 +35,7 @@ class Service:
 
     @property
     def is_production(self) -> bool:
-        return self.settings.environment.strip().lower() == "production"
+        return self.settings.is_production
 
     async def stops_within(self, seconds: float) -> bool:
         """Wait so long, or until the process is told to end; says whether it is."""

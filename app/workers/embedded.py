@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
-from pathlib import Path
 
 import structlog
 
 from app.assembly import assemble
+from app.cloudwatch.reporter import reporting
+from app.cloudwatch.worker import OfWorker
 from app.config import Settings, settings
+from app.lock import take_lock
 from app.logs import configure_logging
 from app.workers.heap import ONE_ARENA, one_heap
 from app.workers.settled import keep_for_good
@@ -22,24 +23,11 @@ from rowvec.worker import Worker
 log = structlog.get_logger(__name__)
 
 SUPERVISED = "--supervised"
+LOCK = "worker.lock"
+"""A child that outlives its supervisor still holds it, and so keeps a second worker away."""
+
 NICENESS = 5
 """Below the server beside it on the same machine: answers come first, and rows take what is left."""
-
-
-def take_lock(data: Path) -> int | None:
-    """A file descriptor that holds the worker's lock of this data folder, None if another holds it.
-
-    The lock lives as long as any process keeps the descriptor open: a child that outlives its
-    supervisor still keeps a second worker away.
-    """
-    data.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 class Supervisor:
@@ -69,7 +57,7 @@ class Supervisor:
 
     async def _keep(self) -> None:
         while True:
-            lock = take_lock(self._config.data)
+            lock = take_lock(self._config.data, LOCK)
             if lock is not None:
                 try:
                     await self._run_child(lock)
@@ -115,8 +103,9 @@ async def work(config: Settings, supervised: bool) -> None:
     try:
         await machine.ledger.ready()
         keep_for_good()
-        async with housekeeping(machine):
-            await Worker(machine).run(stop)
+        worker = Worker(machine)
+        async with housekeeping(machine), reporting(config, OfWorker(worker)):
+            await worker.run(stop)
     finally:
         await machine.close()
 
@@ -135,7 +124,7 @@ def main(arguments: list[str]) -> int:
     supervised = SUPERVISED in arguments
     if supervised:
         os.nice(NICENESS)
-    lock = None if supervised else take_lock(config.data)
+    lock = None if supervised else take_lock(config.data, LOCK)
     if not supervised and lock is None:
         sys.stderr.write(
             f"error: a worker already runs on {config.data}. Stop it first, or use another DATA_DIR.\n"

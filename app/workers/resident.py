@@ -12,6 +12,8 @@ from contextlib import suppress
 import structlog
 
 from app.assembly import assemble
+from app.cloudwatch.reporter import reporting
+from app.cloudwatch.worker import OfWorker
 from app.config import Settings
 from app.workers.doorbell import CeleryDoorbell
 from app.workers.settled import keep_for_good
@@ -75,7 +77,7 @@ class Resident:
             doorbell = CeleryDoorbell(self._config.broker_url)
             self._worker = Worker(machine, poll=POLL_SECONDS, ring=doorbell.ring)
             self._begun.set()
-            async with housekeeping(machine):
+            async with housekeeping(machine), reporting(self._config, OfWorker(self._worker)):
                 await self._worker.run(self._stop)
         finally:
             await machine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -106,3 +107,14 @@ def test_promtool_reads_the_alerts(kind: str) -> None:
         ["promtool", *command], cwd=INFRASTRUCTURE / "prometheus", capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_agent_reads_what_the_services_may_write() -> None:
+    """Agent, logrotate and the steps of the documentation name one file, in the folder that the units own."""
+    agent = json.loads((INFRASTRUCTURE / "cloudwatch/agent.json").read_text())
+    (log,) = agent["logs"]["logs_collected"]["files"]["collect_list"]
+    assert f"CLOUDWATCH_METRICS={log['file_path']}" in (ROOT / "docs/deployment.md").read_text()
+    assert f"\n{log['file_path']} {{" in (INFRASTRUCTURE / "cloudwatch/logrotate.conf").read_text()
+    for unit in UNITS:
+        owned = re.findall(r"^LogsDirectory=(.+)$", (INFRASTRUCTURE / "systemd" / unit).read_text(), re.M)
+        assert [f"/var/log/{name}" for name in owned] == [str(Path(log["file_path"]).parent)]
