@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from rowvec.spec import TaskSpec
 from rowvec.usage import Usage
@@ -133,9 +134,11 @@ class Chunk:
     ended_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A chunk as a look at all of its task shows it. `tries` counts errors and crashes, `rejected` rows."""
+class Mark(NamedTuple):
+    """A chunk as a look at all of its task shows it. `tries` counts errors and crashes, `rejected` rows.
+
+    A tuple, as ten thousand are made at once.
+    """
 
     number: int
     state: ChunkState

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.grids import Grids
 from app.api.metrics import Answers
 from app.api.turns import Turns
 from app.callers import Keyring
@@ -32,6 +33,7 @@ class Service:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     scans: Turns = field(default_factory=lambda: Turns("the scan of another table"))
     exports: Turns = field(default_factory=lambda: Turns("the export of another question"))
+    grids: Grids = field(default_factory=Grids)
 
     @property
     def is_production(self) -> bool:

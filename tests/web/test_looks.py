@@ -150,9 +150,11 @@ async def made_to_fail(ledger: Ledger) -> str:
     return task.id
 
 
-def test_a_foreign_task_has_no_pages(home: House, task: str) -> None:
-    """They are those of an id that nobody ever gave."""
-    with visitor(home, "other-admin") as other:
+def test_a_foreign_task_has_no_pages(home: House, admin: Visitor, task: str) -> None:
+    """They are those of an id that nobody ever gave, also where its owner has just looked."""
+    with visitor(home, "other-admin") as other, home.api("other-admin") as api:
+        assert admin.get(f"/tasks/{task}/chunks/cells").status_code == 200
+        assert api.get(f"/api/v1/tasks/{task}/chunks/grid").status_code == 404
         for path in ("chunks", "chunks/0", "chunks/table", "chunks/cells", "errors", "rejected"):
             assert other.get(f"/tasks/{task}/{path}").status_code == 404
         for name in LIVE:

@@ -270,11 +270,12 @@ async def errors(task: ExistingTask, the: TheService) -> ErrorList:
     "/api/v1/tasks/{task_id}/chunks/grid",
     operation_id="lookAtChunks",
     summary="All chunks at a glance, in a few bytes each",
+    response_model=Grid,
     responses={**_ABOUT_ONE, **refuses(422)},
 )
 async def grid(
     task: ExistingTask, the: TheService, after: Annotated[int, Query(ge=-1, le=2**53)] = -1
-) -> Grid:
-    """Up to 20,000 chunks, by number."""
-    ledger = the.machine.ledger
-    return Grid.of(await ledger.marks(task.id, after=after), await ledger.now(), task.chunks_total)
+) -> Response:
+    """Up to 20,000 chunks, by number, as they were at most a second ago."""
+    drawn = await the.grids.of(the.machine.ledger, task, after + 1)
+    return Response(drawn.json, media_type="application/json")

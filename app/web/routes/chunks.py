@@ -49,15 +49,16 @@ async def show(
         task=task,
         start=start,
         most=MOST_MARKS,
-        grid=await _grid(the, task, start),
+        drawn=await the.grids.of(the.machine.ledger, task, start),
         **await _table(the, task, after, state),
     )
 
 
 @router.get("/tasks/{task_id}/chunks/cells")
-async def cells(task: VisibleTask, the: TheService, _caller: TheWatcher, start: From = 0) -> Grid:
+async def cells(task: VisibleTask, the: TheService, _caller: TheWatcher, start: From = 0) -> Response:
     """What the page begins with, for one that has missed something."""
-    return await _grid(the, task, start)
+    drawn = await the.grids.of(the.machine.ledger, task, start)
+    return Response(drawn.json, media_type="application/json")
 
 
 @router.get("/live/tasks/{task_id}/chunks")
@@ -68,7 +69,8 @@ async def live(
 
     async def look() -> Picture:
         now = await seen_task(the, caller, task.id)
-        return Picture({"cells": news.since(await _grid(the, now, start))}, now.state.ended)
+        drawn = await the.grids.of(the.machine.ledger, now, start)
+        return Picture({"cells": news.since(drawn.grid)}, now.state.ended)
 
     return await site.live.answer(request, the, caller, ("chunks", task.id, start), Unhurried(look))
 
@@ -124,11 +126,6 @@ async def one(
     template = "_chunk.html" if request.headers.get("HX-Request") == "true" else "chunk.html"
     header = list(task.spec.header)
     return page(request, template, task=task, chunk=found[0], sample=rows, trouble=trouble, header=header)
-
-
-async def _grid(the: Service, task: Task, start: int) -> Grid:
-    ledger = the.machine.ledger
-    return Grid.of(await ledger.marks(task.id, after=start - 1), await ledger.now(), task.chunks_total)
 
 
 async def _table(the: Service, task: Task, after: int, state: ChunkSeen | None) -> dict[str, Any]:

@@ -19,12 +19,13 @@ from sqlalchemy import (
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Shelf
+from rowvec.ledgers.sql.columns import in_columns
 from rowvec.ledgers.sql.rows import (
     MARK,
     chunk_of,
     chunk_row,
     entry_of,
-    mark_of,
+    marks_of,
     plan_row,
     worker_of,
     worker_row,
@@ -67,10 +68,9 @@ class SqlBook(SqlTaskPages):
         return self._chunks(*wanted, limit=limit)
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
-        """Rows as the driver gives them: ten thousand objects between would cost more than the read."""
         wanted = (chunks.c.task_id == task_id) & (chunks.c.number > after)
         query = select(*MARK).where(wanted).order_by(chunks.c.number).limit(limit)
-        return [mark_of(row) for row in self._connection.execute(query)]
+        return marks_of(in_columns(self._connection, query))
 
     def numbered(self, task_id: str, numbers: Sequence[int]) -> list[Chunk]:
         return self._chunks(chunks.c.task_id == task_id, chunks.c.number.in_(numbers))

@@ -117,21 +117,20 @@ def chunk_of(row: RowMapping) -> Chunk:
     )
 
 
-MARK = tuple(
-    chunks.c[name]
-    for name in (
-        *("number", "state", "attempts", "crashes"),
-        *("rejected", "not_before", "started_at", "ended_at"),
-    )
+MARK = (
+    *(chunks.c.number, chunks.c.state, (chunks.c.attempts + chunks.c.crashes).label("tries")),
+    *(chunks.c.rejected, chunks.c.not_before, chunks.c.started_at, chunks.c.ended_at),
 )
-"""All that a mark needs of a chunk."""
+"""All that a mark needs of a chunk, in its order."""
 
 _STATES = {state.value: state for state in ChunkState}
 
 
-def mark_of(row: Sequence[Any]) -> Mark:
-    number, state, attempts, crashes, *rest = row
-    return Mark(number, _STATES[state], attempts + crashes, *rest)
+def marks_of(columns: Sequence[Sequence[Any]]) -> list[Mark]:
+    """From the columns of MARK."""
+    numbers, states, *others = columns
+    rows = zip(numbers, map(_STATES.__getitem__, states), *others, strict=True)
+    return list(map(Mark._make, rows))
 
 
 def _counts_of(row: RowMapping) -> Counts:
