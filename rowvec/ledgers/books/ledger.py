@@ -188,7 +188,8 @@ class BookLedger(Ledger):
         return await self._write(lambda book: roster.beat(book, worker, holding, waits, usage))
 
     async def overview(self) -> Overview:
-        return await self._read(lambda book: roster.overview(book))
+        now = await self.now()
+        return await self._read(lambda book: roster.overview(book, now))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))
@@ -277,7 +278,8 @@ class BookLedger(Ledger):
         return await self._write(lambda book: queue.draw(book, queue.Draw(account, amount, most, every)))
 
     async def drawn(self, account: str, every: float = 0.0) -> int:
-        return await self._read(lambda book: queue.used(book, account, every))
+        now = await self.now()
+        return await self._read(lambda book: queue.used(book, account, every, now))
 
     # Providers
 
