@@ -29,7 +29,7 @@ def queue(overview: Overview) -> Iterator[Metric]:
     silences = [overview.now - at for at in overview.slowest.values()]
     yield _gauge(
         "task_seconds_without_progress", "The longest that a task at work has stood still.", (),
-        [((), max(silences, default=0.0))],
+        [((), max([0.0, *silences]))],
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
     closed = await ensure_export(machine, lease)
     await ensure_copy(machine, lease)
     source, spec = await opened(machine, task.id, closed)
-    batch: list[PlannedChunk] = []
+    known, batch = task.chunks_total, list[PlannedChunk]()
     async for item in plan(source, spec):
         if isinstance(item, Totals):
             if batch:
@@ -34,7 +34,7 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
             await machine.ledger.planned(task.id, fence, item)
             return
         batch.append(item)
-        if len(batch) >= APPEND or item.number < 2:
+        if len(batch) >= APPEND or known <= item.number < 2:
             await machine.ledger.append_chunks(task.id, fence, batch)
             lease.more()
             batch = []

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from standins.pinecone.settings import KEY as PINECONE_KEY
 from standins.process import started
+from tests.acceptance.documented import documented
 from tests.acceptance.goods import TEMPLATE as GOODS_TEMPLATE
 from tests.acceptance.goods import make_goods, wrong
 from tests.acceptance.production import INDEX, INDEXES, OPENAI_KEY
 from tests.acceptance.service import Service
 from tests.chaos.check import wrong_conservation, wrong_vectors
 from tests.chaos.table import TEMPLATE, make_table
-from tests.http_service import ROOT
-from tests.servers import postgres
 from tests.servers.postgres import PostgresServer
 
 PATIENCE = 120.0
-PAGE = (ROOT / "docs/operations.md").read_text()
-
-
-def documented(mark: str, folder: Path, **values: str) -> None:
-    """Run the block below `<!-- mark -->` as it stands, where the service is."""
-    (block,) = re.findall(rf"<!-- {mark} -->\n```\n(.*?)```", PAGE, re.S)
-    path = f"{postgres.programs()}:{os.environ['PATH']}"
-    for name in (".venv", "vectordb"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(ROOT / name)
-    environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], cwd=folder, env=environment | values,
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def half_done(service: Service, task_id: str) -> dict[str, Any]:

@@ -73,6 +73,14 @@ BACKENDS: dict[str, Callable[[Path, Clock], Ledger]] = {
     "postgresql": postgresql,
 }
 
+OWN_CLOCKS: dict[str, Callable[[Path], Ledger]] = {
+    "dynamodb": lambda _: DynamoLedger(new_table(), moto.shared().settings),
+    "memory": lambda _: MemoryLedger(),
+    "sqlite": lambda folder: SqlLedger(new_sqlite(folder)),
+    "postgresql": lambda folder: SqlLedger(new_postgresql(folder)),
+}
+"""Each with the clock that it has in production."""
+
 AUDITS: dict[str, Callable[[Any], None]] = {"dynamodb": dynamodb_audit.audit}
 """A look at what a backend keeps beside what it shows, for those that do."""
 

@@ -1,4 +1,4 @@
-"""Prometheus scrapes two processes of the service beside a worker; alerts fire on what is injected."""
+"""Prometheus scrapes two processes of the service beside a worker; each alert fires on what is injected."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from standins.process import started
 from tests.http_service import KEPT, ROOT, Running, follow, free_port, serve
+from tests.servers.distance import Distance, distance
+from tests.servers.postgres import PostgresServer
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer
 
 KEY = secrets.token_hex(24)
 PATIENCE = 60.0
 WAITING = 101
+SLOW_ANSWERS = 20
 TABLE = "table.csv"
 RULES = ROOT / "infrastructure/prometheus/alerts.yml"
 BOARD = ROOT / "infrastructure/grafana/vectordb.json"
@@ -35,11 +39,12 @@ NAME = re.compile(r"vectordb_[a-z_]+")
 
 @dataclass
 class Plant:
-    """A service of two processes, whose worker comes and goes."""
+    """A service of two processes, whose worker comes and goes, and the way to its ledger."""
 
     service: Running
     folder: Path
     settings: dict[str, str]
+    ledger: Distance
     names: set[str] = field(default_factory=set)
     """All that was there when a task had been done, and its worker was still alive."""
 
@@ -67,12 +72,35 @@ class Plant:
         return self.samples().get((name, tuple(sorted(labels.items()))))
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
+    def embedder_paused(self) -> Iterator[None]:
+        with self.client as client:
+            client.post("/api/v1/providers/embedder/pause", json={"reason": "a test"}).raise_for_status()
+        try:
+            yield
+        finally:
+            with self.client as client:
+                client.post("/api/v1/providers/embedder/resume").raise_for_status()
+
+    @contextmanager
+    def at_a_standstill(self) -> Iterator[None]:
+        """No process of the service goes on. Connections are still taken, by the system."""
+        processes = [psutil.Process(self.service.process.pid)]
+        processes += processes[0].children(recursive=True)
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    @contextmanager
+    def worker(self, module: str = "app.workers.embedded") -> Iterator[None]:
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= self.settings | {"DATA_DIR": str(self.folder / "data"), "PYTHONPATH": str(ROOT)}
         with (self.folder / "worker.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app.workers.embedded"],
+                [sys.executable, "-m", module],
                 cwd=self.folder, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         try:
@@ -83,13 +111,17 @@ class Plant:
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[Plant]:
+def plant(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, postgres_server: PostgresServer
+) -> Iterator[Plant]:
     folder = tmp_path_factory.mktemp("plant")
     (folder / "rows").mkdir()
     (folder / "rows" / TABLE).write_text("id,text\n1,one\n2,two\n")
-    with started("openai") as openai:
+    with started("openai") as openai, distance(postgres_server.port) as ledger:
+        address = postgres_server.new_database()
         settings = {
             "API_KEYS": KEY,
+            "LEDGER_URL": address.replace(f":{postgres_server.port}/", f":{ledger.port}/"),
             "EMBEDDER": "openai",
             "OPENAI_API_KEY": "sk-standin",
             "OPENAI_BASE_URL": f"{openai.url}/v1",
@@ -102,7 +134,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
         gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "app.main:app"]
         command = [*gunicorn, "-w", "2", "-k", "uvicorn_worker.UvicornWorker", "--bind", "fd://{fd}"]
         with serve(command, folder, BROKER_URL=redis_server.url, **settings) as service:
-            it = Plant(service, folder, settings)
+            it = Plant(service, folder, settings, ledger)
             with it.worker(), it.client as client:
                 assert follow(client, it.submit("first"))[-1] == "end"
                 until(lambda: it.sample("vectordb_rows_total", outcome="upserted") == 2)
@@ -159,10 +191,13 @@ def test_processes_count_their_answers_together(plant: Plant) -> None:
 
 @pytest.fixture(scope="module")
 def firing(plant: Plant) -> Iterator[Callable[[], set[str]]]:
-    """Prometheus with the repository's rules, of which only the waiting (`for`) is cut short."""
+    """Prometheus with the repository's rules, of which only times are cut short: the waiting (`for`), and the
+    five minutes of standing still."""
     folder = plant.folder / "prometheus"
     folder.mkdir()
-    (folder / "impatient.yml").write_text(re.sub(r"for: \w+", "for: 1s", RULES.read_text()))
+    rules = re.sub(r"for: \w+", "for: 1s", RULES.read_text())
+    assert "without_progress) > 300" in rules
+    (folder / "impatient.yml").write_text(rules.replace("without_progress) > 300", "without_progress) > 3"))
     target = plant.service.url.removeprefix("http://")
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [impatient.yml]\n"
@@ -196,14 +231,64 @@ def test_alerts_fire_on_a_queue_and_on_failures(plant: Plant, firing: Callable[[
     tasks = [plant.submit(f"queued-{number}") for number in range(WAITING)]
     until(lambda: {"VectordbQueueLong", "VectordbNoWorkers"} <= firing())
     assert "VectordbChunksFail" not in firing()
-    with plant.client as client:
-        client.post("/api/v1/providers/embedder/pause", json={"reason": "a test"}).raise_for_status()
-    with plant.worker():
+    with plant.worker(), plant.embedder_paused():
         until(lambda: plant.sample("vectordb_tasks", state="processing") == WAITING)
         until(lambda: "VectordbQueueLong" not in firing())
         until(lambda: plant.client.get(f"/api/v1/status/{tasks[-1]}").json()["stage"] == "processing")
         (plant.folder / "rows" / TABLE).write_text("id,text\n1,other\n2,rows\n3,now\n")
-        with plant.client as client:
-            client.post("/api/v1/providers/embedder/resume").raise_for_status()
+    with plant.worker():
         until(lambda: "VectordbChunksFail" in firing())
         assert plant.sample("vectordb_tasks", state="pending") == 0
+
+
+def test_an_alert_fires_on_a_task_that_stands_still(plant: Plant, firing: Callable[[], set[str]]) -> None:
+    """Its provider is paused by hand; not while nobody has begun it, and no more when it goes on."""
+    with plant.worker():
+        until(lambda: plant.sample("vectordb_tasks", state="processing") == 0)
+    task_id = plant.submit("still")
+    until(lambda: "VectordbNoWorkers" in firing())
+    assert "VectordbNoProgress" not in firing()
+    with plant.worker():
+        with plant.embedder_paused():
+            until(lambda: "VectordbNoProgress" in firing())
+        until(lambda: "VectordbNoProgress" not in firing())
+        with plant.client as client:
+            assert follow(client, task_id)[-1] == "end"
+
+
+def test_an_alert_fires_on_a_slow_status(plant: Plant, firing: Callable[[], set[str]]) -> None:
+    """For a while the ledger was far away, as one in another region is."""
+    task_id = plant.submit("looked at")
+    assert "VectordbStatusSlow" not in firing()
+    plant.ledger.seconds = 0.1
+    try:
+        with plant.client as client:
+            for _ in range(SLOW_ANSWERS):
+                client.get(f"/api/v1/status/{task_id}").raise_for_status()
+    finally:
+        plant.ledger.seconds = 0.0
+    until(lambda: "VectordbStatusSlow" in firing())
+
+
+def test_an_alert_fires_on_a_worker_that_holds_much(plant: Plant, firing: Callable[[], set[str]]) -> None:
+    """More than 1.5 GB, as the system counts; a usual one beside it does not matter."""
+    with plant.worker():
+        until(lambda: plant.sample("vectordb_workers", state="alive") == 1)
+        assert "VectordbMemoryHigh" not in firing()
+    with plant.worker("tests.infrastructure.heavy_worker"):
+        until(lambda: "VectordbMemoryHigh" in firing())
+    until(lambda: "VectordbMemoryHigh" not in firing())
+
+
+def test_an_alert_fires_on_a_service_that_does_not_answer(
+    plant: Plant, firing: Callable[[], set[str]]
+) -> None:
+    """Its processes stand still, or its ledger is out of reach; it ends when that does."""
+    assert "VectordbDown" not in firing()
+    with plant.at_a_standstill():
+        until(lambda: "VectordbDown" in firing())
+    until(lambda: "VectordbDown" not in firing())
+    plant.ledger.cut()
+    until(lambda: "VectordbDown" in firing())
+    plant.ledger.mend()
+    until(lambda: "VectordbDown" not in firing())

@@ -174,7 +174,8 @@ class BookLedger(BookRegister, Ledger):
         return await self._write(lambda book: roster.beat(book, worker, holding, waits, usage))
 
     async def overview(self) -> Overview:
-        return await self._read(lambda book: roster.overview(book))
+        now = await self.now()
+        return await self._read(lambda book: roster.overview(book, now))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))

@@ -20,17 +20,17 @@ class Draw:
     every: float = 0.0
 
 
-def used(book: Book, account: str, every: float) -> int:
+def used(book: Book, account: str, every: float, now: float) -> int:
     there = book.drawn(account)
-    return there.used if there is not None and there.period == _period(book, every) else 0
+    return there.used if there is not None and there.period == _period(now, every) else 0
 
 
 def draw(book: Book, wish: Draw) -> bool:
     book.alone(f"account {wish.account}")
-    after = used(book, wish.account, wish.every) + wish.amount
+    after = used(book, wish.account, wish.every, book.now) + wish.amount
     if wish.amount > 0 and after > wish.most:
         return False
-    book.put_drawn(wish.account, Drawn(_period(book, wish.every), after))
+    book.put_drawn(wish.account, Drawn(_period(book.now, wish.every), after))
     return True
 
 
@@ -42,7 +42,7 @@ def enter(book: Book, account: str, most: int) -> None:
     """
     book.alone(f"account {account}")
     turnstile = f"queue {account}"
-    passed = used(book, turnstile, 0.0)
+    passed = used(book, turnstile, 0.0, book.now)
     tasks = [entry.task for entry in book.unended() if entry.task.spec.account == account]
     if any(not task.planned for task in tasks):
         raise LimitReached(
@@ -59,5 +59,5 @@ def enter(book: Book, account: str, most: int) -> None:
     book.put_drawn(turnstile, Drawn(0, passed + 1))
 
 
-def _period(book: Book, every: float) -> int:
-    return int(book.now // every) if every else 0
+def _period(now: float, every: float) -> int:
+    return int(now // every) if every else 0

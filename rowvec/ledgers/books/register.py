@@ -85,7 +85,8 @@ class BookRegister(Transactions, Register):
         return await self._write(lambda book: queue.draw(book, queue.Draw(account, amount, most, every)))
 
     async def drawn(self, account: str, every: float = 0.0) -> int:
-        return await self._read(lambda book: queue.used(book, account, every))
+        now = await self.now()
+        return await self._read(lambda book: queue.used(book, account, every, now))
 
     # Providers
 

@@ -98,7 +98,7 @@ def sweep(book: Book, lease_seconds: float) -> int:
     return taken_back
 
 
-def overview(book: Book) -> Overview:
+def overview(book: Book, now: float) -> Overview:
     workers = book.workers()
     tally = sum((worker.usage.tally for worker in workers), book.departed())
-    return Overview(book.now, book.counted(), book.slowest(), workers, tally)
+    return Overview(now, book.counted(), book.slowest(), workers, tally)

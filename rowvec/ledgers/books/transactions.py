@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 class Transactions(ABC):
     @abstractmethod
+    async def now(self) -> float:
+        """The ledger's clock: seconds since 1970."""
+
+    @abstractmethod
     async def _read(self, do: Callable[[Book], T]) -> T:
         """Run `do` on a steady view of the record."""
 

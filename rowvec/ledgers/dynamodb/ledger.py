@@ -198,9 +198,10 @@ class DynamoLedger(BookLedger):
 
     async def overview(self) -> Overview:
         """A worker that leaves between two reads must not be missed or counted twice."""
+        now = await self.now()
         before = await self._read(lambda book: book.departed())
         while True:
-            overview = await self._read(lambda book: roster.overview(book))
+            overview = await self._read(lambda book: roster.overview(book, now))
             after = await self._read(lambda book: book.departed())
             if after == before:
                 return overview

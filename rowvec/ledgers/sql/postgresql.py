@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -106,7 +107,7 @@ class Postgresql(Database):
     def _once(self, begin: str, do: Callable[[Connection, float], T]) -> T:
         with self._engine.connect() as connection:
             begun = connection.exec_driver_sql(begin)
-            now = begun.scalar_one() if begun.returns_rows else 0.0
+            now = begun.scalar_one() if begun.returns_rows else math.nan
             answer = do(connection, self._clock() if self._clock else now)
             self._commit(connection)
             return answer
