@@ -53,3 +53,34 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     with pytest.raises(httpx2.TransportError):
         for _ in range(1000):
             httpx2.get(f"{url}/moto-api/data.json", timeout=60)
+
+
+def test_a_transaction_that_is_cancelled_leaves_nothing(moto: Moto) -> None:
+    """What it has updated, put and removed before the write that fails is as it was."""
+    table, dynamodb = "transactions", moto.client("dynamodb")
+    dynamodb.create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("k", "r")],
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}, {"AttributeName": "r", "KeyType": "RANGE"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    there = [{"k": {"S": "x"}, "r": {"S": name}, "n": {"N": "1"}} for name in ("a", "b")]
+    for item in there:
+        dynamodb.put_item(TableName=table, Item=item)
+    one, other = ({"k": item["k"], "r": item["r"]} for item in there)
+    more = {
+        "UpdateExpression": "SET n = n + :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+    never = {"ConditionExpression": "attribute_exists(k)"}
+    writes = [
+        {"Update": {"TableName": table, "Key": one, **more}},
+        {"Delete": {"TableName": table, "Key": other}},
+        {"Put": {"TableName": table, "Item": {"k": {"S": "y"}, "r": {"S": "a"}}}},
+        {"Put": {"TableName": table, "Item": {"k": {"S": "z"}, "r": {"S": "a"}}, **never}},
+    ]
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        dynamodb.transact_write_items(TransactItems=writes)
+    assert dynamodb.scan(TableName=table)["Items"] == there
+    dynamodb.transact_write_items(TransactItems=writes[:3])
+    assert [item.get("n") for item in dynamodb.scan(TableName=table)["Items"]] == [{"N": "2"}, None]

@@ -24,6 +24,7 @@ from rowvec.usage import Usage
 from rowvec.vectors import Embedding, VectorBatch
 from rowvec.vectorstores.memory import MemoryStore
 from rowvec.worker import Worker
+from tests.quick_disk import quick_disk
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -39,6 +40,7 @@ class WatchedLedger(SqlLedger):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        quick_disk(self)
         self._written = asyncio.Event()
         self.outages: dict[str, int] = {}
         self.deaf = False

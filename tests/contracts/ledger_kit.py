@@ -15,6 +15,7 @@ from rowvec.ledgers.sql import SqlLedger
 from rowvec.model import Chunk, ChunkFiles, Claim, Counts, PlannedChunk, Task, Totals, WorkerInfo, WorkKind
 from rowvec.spec import Dialect, SourcePin, TaskSpec
 from tests.contracts import dynamodb_audit
+from tests.quick_disk import quick_disk
 from tests.servers import moto, postgres
 
 FILES = ChunkFiles("m", "r")
@@ -50,7 +51,9 @@ SQL: dict[str, Callable[[Path], str]] = {"sqlite": new_sqlite, "postgresql": new
 
 
 def sqlite(folder: Path, clock: Clock) -> Ledger:
-    return SqlLedger(new_sqlite(folder), clock=clock)
+    ledger = SqlLedger(new_sqlite(folder), clock=clock)
+    quick_disk(ledger)
+    return ledger
 
 
 def postgresql(folder: Path, clock: Clock) -> Ledger:

@@ -19,29 +19,7 @@ import boto3
 import httpx2
 import pytest
 
-# The listener is up before its port is told, so nobody has to guess. Its standard input closes when the
-# process that started it ends, whatever ended that, and then it ends too. DynamoDB is asked one call at a
-# time: with several at once moto 5.2 loses writes (an update is no atomic step in it, and a transaction
-# that is cancelled puts the whole table back to what it was before it).
-_SERVE = """
-import sys, threading
-from moto.moto_server import threaded_moto_server as serving
-
-class InTurn(serving.DomainDispatcherApplication):
-    turn = threading.Lock()
-
-    def __call__(self, environ, start_response):
-        if "DynamoDB" not in environ.get("HTTP_X_AMZ_TARGET", ""):
-            return super().__call__(environ, start_response)
-        with self.turn:
-            return list(super().__call__(environ, start_response))
-
-serving.DomainDispatcherApplication = InTurn
-server = serving.ThreadedMotoServer(sys.argv[1], 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -90,7 +68,7 @@ def running(folder: Path, address: str = "127.0.0.1") -> Iterator[Moto]:
     said = folder / "moto.txt"
     with said.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, address],
+            [sys.executable, "-m", "tests.servers.moto_program", address], cwd=ROOT,
             env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "50"},  # short pages, so that they are turned
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
         )  # fmt: skip

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
-
-from sqlalchemy import event
 
 from rowvec.errors import Unavailable
 from rowvec.ledgers.base import Allowance
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.memory import MemoryBook, MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.model import Claim
+from tests.quick_disk import quick_disk
 from tests.simulation.faults import SERVICE, Fate
 from tests.simulation.process import LIFE
 from tests.simulation.wire import Wire, running
@@ -77,8 +74,7 @@ class WiredSqlLedger(SqlLedger):
         super().__init__(f"sqlite:///{path}", clock=clock)
         self._wire = wire
         self._watch = watch
-        if isinstance(self._database, Sqlite):
-            event.listen(self._database._engine, "connect", _without_waiting_for_the_disk)
+        quick_disk(self)
 
     def let_go(self) -> None:
         self._database.close()
@@ -122,8 +118,3 @@ def _tell(wire: Wire, claims: list[Claim]) -> None:
     for claim in claims:
         number = claim.chunk.plan.number if claim.chunk else ""
         wire.trace.add(f"{LIFE.get()}: claims {claim.kind} {number} under {claim.fence}")
-
-
-def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
-    """Nobody cuts the power: the file lives as long as the run."""
-    connection.execute("PRAGMA synchronous=OFF")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,12 @@ from rowvec.errors import NotConfigured, StoreMismatch, Unavailable
 from rowvec.vectors import Floats, Match, Stamp, VectorBatch
 from rowvec.vectorstores.base import VectorStore
 from rowvec.vectorstores.lancedb import columns
+from rowvec.vectorstores.lancedb.engine import CACHE_BYTES, engine
 from rowvec.vectorstores.lancedb.errors import RAISED, is_missing, translated
 from rowvec.vectorstores.lancedb.table import GROUP_BYTES, GROUP_VECTORS, LanceTable
 from rowvec.vectorstores.limits import require_dimension, require_fit, require_namespace
 
-_CACHE_BYTES = 64 * 2**20
 _CREATIONS = 5
-# Heard only before LanceDB starts: a lost race is no warning of ours, and its read-ahead is 2 GiB.
-_ENVIRONMENT = {"LANCEDB_LOG": "error", "LANCE_DEFAULT_IO_BUFFER_SIZE": str(_CACHE_BYTES)}
 
 
 class LanceDBStore(VectorStore):
@@ -174,21 +170,14 @@ class LanceDBStore(VectorStore):
 
 
 async def _connect(folder: Path) -> Any:
-    lancedb = await asyncio.to_thread(_engine)
+    lancedb = await asyncio.to_thread(engine)
     with translated("*"):
         return await lancedb.connect_async(
             str(folder),
             # Each read looks for what other processes have written.
             read_consistency_interval=timedelta(0),
-            session=lancedb.Session(_CACHE_BYTES, _CACHE_BYTES),
+            session=lancedb.Session(CACHE_BYTES, CACHE_BYTES),
         )
-
-
-def _engine() -> Any:
-    """LanceDB, imported at first use because that takes a second."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    return import_module("lancedb")
 
 
 def _probe(folder: Path) -> None:
