@@ -20,6 +20,7 @@ from app.api.headers import SecurityHeaders
 from app.api.limits import BodyLimit
 from app.api.metrics import Answers
 from app.api.openapi import describe
+from app.api.precedence import ShortFirst
 from app.api.routes import router
 from app.api.service import Service
 from app.api.traffic import Traffic
@@ -57,6 +58,7 @@ def create_app(read: Callable[[], Settings] = settings) -> FastAPI:
     app.include_router(pages)
     errors.install(app, for_people)
     # The last one added meets a request first.
+    app.add_middleware(ShortFirst)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Traffic, answers=answers)
