@@ -29,7 +29,6 @@ from app.callers import Keyring
 from app.cloudwatch.reporter import reporting
 from app.cloudwatch.service import OfAnswers, OfEverybody
 from app.config import Settings, settings
-from app.web.invitation import invite
 from app.web.refusals import for_people
 from app.web.routes import router as pages
 from app.web.site import Site
@@ -86,7 +85,6 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             service = Service(config, machine, Keyring(machine.ledger, given), answers, doorbell_for(config))
             app.state.service = service
             app.state.site = Site.open(config)
-            await invite(app, service, app.state.site)
             if supervisor:
                 await supervisor.start()
             _leave_out_of_collections()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
-from rowvec.model import Task, TaskState
+from rowvec.model import DAY, Task, TaskState
 from rowvec.paging import PAGE, all_tasks
 from rowvec.uploads import FOLDER, upload_name
-
-DAY = 24 * 3600.0
 
 
 async def drop_old_uploads(machine: Machine) -> list[str]:

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from rowvec.spec import TaskSpec
 from rowvec.usage import Usage
 
+DAY = 86_400.0
+"""In seconds."""
+
 
 class TaskState(StrEnum):
     """Where a task stands. A hold (`Hold`) stops it without moving it."""

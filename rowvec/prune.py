@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from rowvec.errors import UnknownTask, WrongState
-from rowvec.expiry import DAY
 from rowvec.ledgers.base import Ledger
 from rowvec.machine import Machine
-from rowvec.model import Task
+from rowvec.model import DAY, Task
 from rowvec.paging import all_tasks
 
 

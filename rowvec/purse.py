@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from rowvec.errors import BudgetReached, InputRefused, PauseNeeded, RateLimited
 from rowvec.ledgers.base import Ledger
 from rowvec.ledgers.register import task_account
-from rowvec.model import Task
+from rowvec.model import DAY, Task
 
-DAY = 86_400.0
 UNPAID = (InputRefused, PauseNeeded, RateLimited)
 """Refusals: whoever says these has not worked."""
 

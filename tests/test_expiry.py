@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from rowvec import paging, steer
-from rowvec.expiry import DAY, drop_old_uploads
+from rowvec.expiry import drop_old_uploads
 from rowvec.filestores.folder import FolderStore
 from rowvec.housekeeping import Housekeeping
 from rowvec.intake import TaskRequest, submit
 from rowvec.ledgers.base import Page
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.ledgers.sql.sqlite import Sqlite
-from rowvec.model import Flag, Task, TaskState
+from rowvec.model import DAY, Flag, Task, TaskState
 from rowvec.uploads import upload_name
 from tests.worker_kit import WatchedLedger, Workshop
 

@@ -19,8 +19,8 @@ from rowvec.errors import BudgetReached, InputRefused, RateLimited, RowvecError,
 from rowvec.intake import TaskRequest, submit
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.register import task_account
-from rowvec.model import Hold
-from rowvec.purse import DAY, Purse, day_account, most_tokens
+from rowvec.model import DAY, Hold
+from rowvec.purse import Purse, day_account, most_tokens
 from tests.contracts.ledger_kit import Clock, spec
 from tests.tenant_kit import TABLE, House, house, send, sent
 from tests.worker_kit import Workshop

@@ -12,8 +12,7 @@ from app.cli import app
 from app.config import Settings, settings
 from rowvec import steer
 from rowvec.errors import UnknownTask
-from rowvec.expiry import DAY
-from rowvec.model import Flag, Task, TaskState
+from rowvec.model import DAY, Flag, Task, TaskState
 from rowvec.prune import Old, old_tasks, prune
 from rowvec.resend import retry_rejected
 from tests.test_expiry import Store

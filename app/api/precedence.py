@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 10.0
 
 class ShortFirst:
     """Requests for anything but SHORT begin one after the other, in the order in which they came, each when
-    the loop is on time. Once begun none waits for another, so that waiting for the outside holds nobody up."""
+    the loop is on time. Once begun none waits for another: who waits for the outside holds nobody up."""
 
     def __init__(self, app: ASGIApp, patience: float = PATIENCE_SECONDS) -> None:
         self._app = app

@@ -15,8 +15,8 @@ from app.callers import Caller
 from rowvec.errors import LimitReached, NotAllowed, SourceNotFound, UnknownTask
 from rowvec.intake import TaskRequest
 from rowvec.ledgers.base import Around, Page
-from rowvec.model import Task
-from rowvec.purse import DAY, day_account
+from rowvec.model import DAY, Task
+from rowvec.purse import day_account
 from rowvec.uploads import tenant_of
 
 T = TypeVar("T")

@@ -14,11 +14,11 @@ from app.keys import for_tenant, make_key, successor
 from rowvec.api_key import ApiKey, Grants, Scope
 from rowvec.errors import UnknownKey
 from rowvec.machine import Machine
-from rowvec.model import utc
+from rowvec.model import DAY, utc
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
 
-DAY, HOUR = 86_400.0, 3_600.0
+HOUR = 3_600.0
 Days = Annotated[float | None, typer.Option(min=0, help="It expires after so many days; never unless given.")]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
 Several = Annotated[list[str] | None, typer.Option(help="A name, or a prefix that ends in *; several times.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -30,16 +31,17 @@ def serve(
         screen.note(f"Serving on http://{host}:{port} with data in {config.data}. Stop with Ctrl-C.")
         # Only here: the other commands start without a web framework.
         from app.main import app
-        from app.web.invitation import announce
+        from app.web.invitation import InvitingServer
 
-        announce(app, host, port)
-        uvicorn.run(
+        asked = uvicorn.Config(
             app,
             host=host,
             port=port,
             log_level=config.log_level.lower(),
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
+        with suppress(KeyboardInterrupt):
+            InvitingServer(app, asked).run()
         screen.note("Stopped. What was submitted is kept, and goes on with: ./vectordb serve")
 
 

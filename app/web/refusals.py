@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import Response
 
 from app.api.errors import Handler
+from app.api.service import service
 from app.web.render import gone_to, is_htmx, page
-from app.web.visitor import SignInNeeded, here
+from app.web.site import site
+from app.web.visitor import SignInNeeded, here, visit
+from rowvec.errors import RetryLater
 
 TITLES = {
     401: "You are not signed in",
@@ -34,9 +38,19 @@ def for_people(answer: Handler) -> Handler:
             return told
         if isinstance(raised, SignInNeeded):
             return _to_sign_in(request)
+        if told.status_code < 500:
+            await _meet(request)
         return _page(request, told)
 
     return shown
+
+
+async def _meet(request: Request) -> None:
+    """Where no route has asked who looks, as for a path that leads nowhere: the page has a menu all the same.
+    Not after a fault of the service, which this could run into again."""
+    if not hasattr(request.state, "visit"):
+        with suppress(RetryLater):
+            await visit(request, await service(request), await site(request))
 
 
 def _wants_page(request: Request) -> bool:

@@ -86,6 +86,22 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
     journey.sign_out()
 
 
+def test_a_paused_task_gets_more_tokens(journey: Journey) -> None:
+    """By a form that stands in a part of the page that is made anew: it is taken for ours all the same."""
+    page = journey.person.page
+    page.goto(f"{journey.person.url}/new")
+    journey.press("Try the sample")
+    page.locator("aside details").evaluate_all("all => all.forEach((one) => (one.open = true))")
+    page.get_by_label("Tokens at most").fill("1")
+    with journey.held():
+        journey.start()
+    journey.expect_state("Paused")
+    journey.person.look_over()
+    page.get_by_label("More tokens").fill("1000000")
+    journey.press("Add and resume")
+    journey.expect_state("Completed")
+
+
 def test_a_task_is_cancelled(journey: Journey) -> None:
     """After a question, for good. The lists and gauges are for everybody, too."""
     page = journey.person.page

@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from app.api.headers import SECURITY_HEADERS
@@ -56,6 +57,17 @@ def test_no_page_brings_a_script_or_a_style_of_its_own(shared: House, hostile_ta
             visitor.get("/api/v1/tasks").headers["Content-Security-Policy"]
             == (SECURITY_HEADERS["Content-Security-Policy"])
         )
+
+
+def test_a_page_that_is_not_there_has_the_menu(shared: House) -> None:
+    """For who is signed in, wherever the address leads; a stranger learns nothing by it."""
+    with Visitor(shared.first.url, OPERATOR) as visitor, httpx2.Client(base_url=shared.first.url) as stranger:
+        for path, status in (("/nothing", 404), ("/tasks/none", 404), ("/sample", 405)):
+            page = visitor.get(path)
+            assert page.status_code == status
+            assert '<nav aria-label="Pages">' in page.text and "Sign out" in page.text, path
+        page = stranger.get("/nothing", headers={"Accept": "text/html"})
+        assert page.status_code == 404 and "<nav" not in page.text
 
 
 def test_a_hostile_table_is_shown_as_text(shared: House, hostile_task: str) -> None:

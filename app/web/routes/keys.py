@@ -15,10 +15,11 @@ from app.web.render import page
 from app.web.visitor import AdminVisitor
 from rowvec.api_key import ApiKey, Grants, Scope
 from rowvec.errors import InvalidRequest, UnknownKey
+from rowvec.model import DAY
 
 router = APIRouter()
 
-DAY, HOUR = 86_400.0, 3_600.0
+HOUR = 3_600.0
 MOST_DAYS, MOST_HOURS = 3650.0, 24.0 * 90
 
 
