@@ -19,9 +19,10 @@ from rowvec.backends import load
 from rowvec.errors import NotConfigured, Unavailable
 from rowvec.ledgers import TABLE
 from rowvec.ledgers.books.book import Book
+from rowvec.ledgers.books.ledger import FEW
 from rowvec.ledgers.memory import MemoryLedger
 from rowvec.ledgers.sql import SqlLedger
-from rowvec.ledgers.sql.sqlite import Sqlite
+from rowvec.ledgers.sql.sqlite import Sqlite, path_of
 from rowvec.model import ChunkFiles, Counts, TaskState, WorkKind
 from tests.contracts.ledger_kit import READ, SQL, new_sqlite, number_of, planned_task, spec, worker
 
@@ -77,6 +78,37 @@ async def test_record_outlives_its_ledger(url: str) -> None:
     expected = (await first.task(task.id), await first.chunks(task.id), await first.workers())
     await first.close()
     assert (await second.task(task.id), await second.chunks(task.id), await second.workers()) == expected
+    await second.close()
+
+
+async def test_a_few_rows_are_read_where_they_are_asked_for(tmp_path: Path) -> None:
+    """What SQLite has at hand is not worth a thread: that of a task, and a page of its chunks."""
+    ledger = SqlLedger(new_sqlite(tmp_path))
+    await ledger.ready()
+    await ledger.enlist(worker("w"))
+    task = await planned_task(ledger, 2)
+    ledger._readers.shutdown()
+    assert (await ledger.around(task.id)).task == await ledger.task(task.id)
+    assert len(await ledger.chunks(task.id, limit=FEW)) == 2
+    with pytest.raises(RuntimeError):
+        await ledger.chunks(task.id, limit=FEW + 1)
+    await ledger.close()
+
+
+async def test_the_loop_waits_for_nobody_who_has_the_file(tmp_path: Path) -> None:
+    """While another process has all of it, a read waits on a thread, and the event loop goes on."""
+    url = new_sqlite(tmp_path)
+    first, second = SqlLedger(url), SqlLedger(url)
+    await first.ready()
+    task = (await first.submit(spec("a"))).task
+    await first.close()
+    with closing(sqlite3.connect(path_of(url), isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        reading = asyncio.create_task(second.task(task.id))
+        await asyncio.sleep(0)  # the read has begun, and the loop is here
+        assert not reading.done()
+    assert await reading == task
     await second.close()
 
 

@@ -472,6 +472,16 @@ async def test_lance_two_instances_of_the_same_ids(open_lance: Open) -> None:
         assert await ids_in(stores[0]) == sorted(numbered(2_000))
 
 
+async def test_lance_opened_by_many_at_once(open_lance: Open) -> None:
+    """Callers that meet a table nobody has opened yet share one, and so write in groups."""
+    first = open_lance()
+    await first.prepare("ns", DIMENSION)
+    await first.close()
+    store = open_lance()
+    await asyncio.gather(*(store.upsert("ns", batch([f"id-{n}", "id"])) for n in range(40)))
+    assert await ids_in(store) == sorted(["id", *(f"id-{n}" for n in range(40))])
+
+
 WRITER = """
 import asyncio, sys
 import numpy as np

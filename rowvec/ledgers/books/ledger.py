@@ -28,6 +28,9 @@ from rowvec.model import (
 from rowvec.spec import TaskSpec
 from rowvec.usage import Usage
 
+FEW = 250
+"""Chunks that are read as quickly as a page of tasks."""
+
 Seen = TypeVar("Seen")
 
 
@@ -100,7 +103,7 @@ class BookLedger(BookRegister, Ledger):
             book.entry(task_id)
             return look(book)
 
-        return await self._read(read)
+        return await (self._read if limit <= FEW else self._read_much)(read)
 
     async def flag(self, task_id: str, flag: Flag, reason: str | None = None) -> Task:
         return await self._write(lambda book: lifecycle.flag(book, task_id, flag, reason))
@@ -175,7 +178,7 @@ class BookLedger(BookRegister, Ledger):
 
     async def overview(self) -> Overview:
         now = await self.now()
-        return await self._read(lambda book: roster.overview(book, now))
+        return await self._read_much(lambda book: roster.overview(book, now))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))

@@ -20,6 +20,10 @@ class Transactions(ABC):
     async def _read(self, do: Callable[[Book], T]) -> T:
         """Run `do` on a steady view of the record."""
 
+    async def _read_much(self, do: Callable[[Book], T]) -> T:
+        """The same for what may be thousands of rows."""
+        return await self._read(do)
+
     @abstractmethod
     async def _write(self, do: Callable[[Book], T]) -> T:
         """Run `do` on a book that holds what it reads; all it wrote lands, or nothing when it raises.

@@ -11,8 +11,13 @@ from rowvec.ledgers.sql.book import SqlBook
 T = TypeVar("T")
 
 
+class WouldWait(Exception):
+    """Nothing was read: the answer comes from elsewhere, or somebody has the file for a moment."""
+
+
 class Database(ABC):
-    """Every call but `close` may wait for the network or the disk, and raises Unavailable, in words."""
+    """Every call but `glance` and `close` may wait for a network, a disk or another process. All but `close`
+    raise Unavailable, in words."""
 
     writers: int
     """How many transactions may write at once."""
@@ -33,6 +38,10 @@ class Database(ABC):
     @abstractmethod
     def read(self, do: Callable[[SqlBook], T]) -> T:
         """Run `do` on a steady view of the record."""
+
+    @abstractmethod
+    def glance(self, do: Callable[[SqlBook], T]) -> T:
+        """The same for a few rows, for a caller who must not wait. Raises WouldWait."""
 
     @abstractmethod
     def write(self, do: Callable[[SqlBook], T]) -> T:

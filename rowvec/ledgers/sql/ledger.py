@@ -1,4 +1,4 @@
-"""The SQL ledger: books opened on threads of its own, so that the event loop never waits."""
+"""The SQL ledger: books opened on threads of its own, so that the event loop never waits for another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger
 from rowvec.ledgers.books.transactions import T
 from rowvec.ledgers.sql.book import SqlBook
-from rowvec.ledgers.sql.database import Database
+from rowvec.ledgers.sql.database import Database, WouldWait
 from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.model import Claim
 
@@ -69,6 +69,12 @@ class SqlLedger(BookLedger):
         await asyncio.to_thread(self._close)
 
     async def _read(self, do: Callable[[Book], T]) -> T:
+        try:
+            return self._database.glance(do)
+        except WouldWait:
+            return await self._read_much(do)
+
+    async def _read_much(self, do: Callable[[Book], T]) -> T:
         return await _on(self._readers, lambda: self._database.read(do))
 
     async def _write(self, do: Callable[[Book], T]) -> T:

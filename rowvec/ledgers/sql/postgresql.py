@@ -16,7 +16,7 @@ from rowvec.errors import Unavailable
 from rowvec.ledgers.sql import shape
 from rowvec.ledgers.sql.address import Address
 from rowvec.ledgers.sql.book import SqlBook
-from rowvec.ledgers.sql.database import Database
+from rowvec.ledgers.sql.database import Database, WouldWait
 from rowvec.ledgers.sql.held import HeldBook
 
 T = TypeVar("T")
@@ -75,6 +75,9 @@ class Postgresql(Database):
 
     def read(self, do: Callable[[SqlBook], T]) -> T:
         return self._run(_READ, lambda connection, now: do(HeldBook(connection, now, writes=False)))
+
+    def glance(self, do: Callable[[SqlBook], T]) -> T:  # noqa: ARG002 (the contract's signature)
+        raise WouldWait
 
     def write(self, do: Callable[[SqlBook], T]) -> T:
         return self._run(_WRITE, lambda connection, now: do(HeldBook(connection, now, writes=True)))

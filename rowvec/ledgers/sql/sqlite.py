@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rowvec.errors import NotConfigured, Unavailable
 from rowvec.ledgers.sql import shape
 from rowvec.ledgers.sql.book import SqlBook
-from rowvec.ledgers.sql.database import Database
+from rowvec.ledgers.sql.database import Database, WouldWait
 
 T = TypeVar("T")
 _OUR_MISTAKES = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
@@ -40,6 +47,7 @@ class Sqlite(Database):
         self._clock = clock or time.time
         self._engine = _engine_for(self._path, busy_seconds, self.readers + self.writers)
         self._writing_engine = self._engine.execution_options(**_WRITES)
+        self._glancing_engine = _engine_for(self._path, 0.0, 1)
 
     def prepare(self) -> None:
         """The folder, the file and its tables, where they are missing."""
@@ -56,6 +64,19 @@ class Sqlite(Database):
         with self._in_words(), self._engine.begin() as connection:
             return do(SqlBook(connection, self._clock(), writes=False))
 
+    def glance(self, do: Callable[[SqlBook], T]) -> T:
+        """Readers wait for no writer, and for a moment only for who opens, repairs or closes the file."""
+        with self._in_words():
+            try:
+                with self._glancing_engine.begin() as connection:
+                    return do(SqlBook(connection, self._clock(), writes=False))
+            except PoolTimeout as error:
+                raise WouldWait from error
+            except (OperationalError, sqlite3.OperationalError) as error:
+                if _is_busy(error.orig if isinstance(error, OperationalError) else error):
+                    raise WouldWait from error
+                raise
+
     def write(self, do: Callable[[SqlBook], T]) -> T:
         with self._in_words(), self._writing_engine.begin() as connection:
             return do(SqlBook(connection, self._clock(), writes=True))
@@ -65,6 +86,7 @@ class Sqlite(Database):
 
     def close(self) -> None:
         self._engine.dispose()
+        self._glancing_engine.dispose()
 
     def _log_ahead(self, deadline: float) -> None:
         """Readers and a writer side by side. The switch ignores the busy time-out, hence the tries."""
@@ -144,10 +166,16 @@ def _begun(raw: Any, begin: str, deadline: float) -> bool:
     try:
         raw.execute(begin)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+        if not _is_busy(error) or time.monotonic() > deadline:
             raise
         return False
     return True
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
 
 
 def _switched(raw: Any, deadline: float) -> bool:

@@ -39,7 +39,7 @@ class LanceDBStore(VectorStore):
         self._folder = folder.absolute()
         self._connection: Any = None
         self._tables: dict[str, LanceTable] = {}
-        self._opening = asyncio.Lock()
+        self._connecting, self._creating = asyncio.Lock(), asyncio.Lock()
 
     @classmethod
     def open(cls, url: str, settings: Mapping[str, str]) -> LanceDBStore:  # noqa: ARG003 (the contract's signature)
@@ -53,8 +53,10 @@ class LanceDBStore(VectorStore):
         return cls(Path(path))
 
     async def prepare(self, namespace: str, dimension: int) -> None:
-        async with self._opening:
-            table = await self._find(namespace) or await self._create(namespace, dimension)
+        table = await self._table(namespace)
+        if table is None:
+            async with self._creating:
+                table = await self._table(namespace) or await self._create(namespace, dimension)
         require_dimension(namespace, table.dimension, dimension)
 
     async def upsert(self, namespace: str, batch: VectorBatch) -> None:
@@ -105,7 +107,7 @@ class LanceDBStore(VectorStore):
             await asyncio.to_thread(_probe, self._folder)
 
     async def close(self) -> None:
-        async with self._opening:
+        async with self._connecting:
             for table in self._tables.values():
                 await table.close()
             self._tables.clear()
@@ -117,26 +119,20 @@ class LanceDBStore(VectorStore):
         return columns.from_batch(batch, require_fit(self, batch))
 
     async def _table(self, namespace: str) -> LanceTable | None:
+        """The namespace's table, None when there is none. Nobody waits for that of another."""
         known = self._tables.get(namespace)
         if known is not None:
             return known
-        async with self._opening:
-            return await self._find(namespace)
-
-    async def _find(self, namespace: str) -> LanceTable | None:
-        """The namespace's table, None when there is none yet."""
         require_namespace(namespace)
-        if namespace not in self._tables:
-            connection = await self._connected()
-            try:
-                opened = await connection.open_table(namespace)
-            except RAISED as error:
-                if is_missing(error):
-                    return None
-                with translated(namespace):
-                    raise
-            await self._keep(namespace, opened)
-        return self._tables[namespace]
+        connection = await self._connected()
+        try:
+            opened = await connection.open_table(namespace)
+        except RAISED as error:
+            if is_missing(error):
+                return None
+            with translated(namespace):
+                raise
+        return await self._kept(namespace, opened)
 
     async def _create(self, namespace: str, dimension: int) -> LanceTable:
         """The table, made by us or by whoever was faster."""
@@ -147,26 +143,32 @@ class LanceDBStore(VectorStore):
                 await connection.create_table(namespace, schema=columns.schema(dimension))
             except RAISED as error:
                 failure = error
-            table = await self._find(namespace)
+            table = await self._table(namespace)
             if table is not None:
                 return table
         with translated(namespace):
             raise failure
 
-    async def _keep(self, namespace: str, opened: Any) -> None:
+    async def _kept(self, namespace: str, opened: Any) -> LanceTable:
+        """What all callers share: of several that opened it at once, the first one's."""
         with translated(namespace):
             dimension = columns.dimension_of(await opened.schema())
         if dimension is None:
             raise StoreMismatch(
                 f"The table '{namespace}' in {self._folder} is another program's. Use another namespace."
             )
-        folder = self._folder / f"{namespace}.lance"
-        self._tables[namespace] = LanceTable(namespace, dimension, opened, folder)
+        if namespace in self._tables:
+            opened.close()
+        else:
+            folder = self._folder / f"{namespace}.lance"
+            self._tables[namespace] = LanceTable(namespace, dimension, opened, folder)
+        return self._tables[namespace]
 
     async def _connected(self) -> Any:
-        if self._connection is None:
-            self._connection = await _connect(self._folder)
-        return self._connection
+        async with self._connecting:
+            if self._connection is None:
+                self._connection = await _connect(self._folder)
+            return self._connection
 
 
 async def _connect(folder: Path) -> Any:
