@@ -24,7 +24,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 LONG = (
-    "infrastructure/test_scripts.py", "acceptance/test_production.py", "test_cli.py", "test_chaos.py",
+    "acceptance/test_production.py", "test_cli.py", "infrastructure/test_deploys.py", "test_chaos.py",
     "test_fuzz.py", "contracts/test_proof.py", "contracts/test_ledger_races.py",
     "contracts/test_ledger_model.py", "test_readme.py", "acceptance/test_celery.py",
     "contracts/test_ledger_dynamodb.py", "test_serving.py", "test_simulation.py",
@@ -40,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first; `make test` hands files out in this order."""
     turn = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: turn.get(item.path, len(LONG)))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: half as many again as there are cores, because tests wait for other processes, too."""
+    return -(-3 * (os.cpu_count() or 1) // 2)
 
 
 @pytest.fixture(scope="session")

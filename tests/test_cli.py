@@ -158,30 +158,30 @@ def test_run_tells_progress_in_plain_lines(sample: Ran) -> None:
     assert run.stderr.splitlines()[-1].startswith("completed: 10 of 10 rows")
 
 
-def test_run_ends_with_3_when_a_row_was_rejected(shell: CommandLine, tmp_path: Path) -> None:
+def test_run_ends_with_3_when_a_row_was_rejected(cli: Inside, shell: CommandLine, tmp_path: Path) -> None:
     """A row with a cell too many: exit code 3, a summary that adds up, and the way to the row."""
     run = shell("run", table(tmp_path / "t.csv", 5, broken=3), "--id-column", "id")
     assert run.returncode == Exit.REJECTED, run.stderr
     assert "5 rows read = 4 upserted + 1 rejected" in run.stdout
     listed = re.search(r"\./vectordb rejected (\S+)", run.stdout)
     assert listed
-    rows = shell("rejected", listed[1])
+    rows = cli("rejected", listed[1])
     assert rows.returncode == 0 and rows.stdout.startswith("row 3: ")
-    assert [row["row"] for row in shell.json("rejected", listed[1])] == [3]
-    groups = shell("rejected", listed[1], "--groups")
+    assert [row["row"] for row in cli.json("rejected", listed[1])] == [3]
+    groups = cli("rejected", listed[1], "--groups")
     assert groups.stdout.startswith("1 rows: ") and "rows 3 to 3" in groups.stdout
-    assert [group["count"] for group in shell.json("rejected", listed[1], "--groups")["groups"]] == [1]
+    assert [group["count"] for group in cli.json("rejected", listed[1], "--groups")["groups"]] == [1]
 
 
-def test_rejected_rows_are_repaired_and_run_again(shell: CommandLine, tmp_path: Path) -> None:
+def test_rejected_rows_are_repaired_and_run_again(cli: Inside, shell: CommandLine, tmp_path: Path) -> None:
     """`rejected ID --repair` is a table, `run FILE --repairs ID` takes it mended, `status` has the sum."""
     (tmp_path / "t.csv").write_text("id,title\na,one\nb\nc,three\n")
     parent = shell.json("run", tmp_path / "t.csv", "--id-column", "id", "--namespace", "mend")["task_id"]
-    out = shell("rejected", parent, "--repair")
+    out = cli("rejected", parent, "--repair")
     (tmp_path / "mended.csv").write_text(out.stdout.replace("[repair] missing", "two"))
     run = shell.json("run", tmp_path / "mended.csv", "--repairs", parent)
     assert (out.returncode, run["namespace"], run["outcome"]) == (Exit.DONE, "mend", "all rows landed")
-    assert "with 1 repair of it: 3 upserted, 0 open" in shell("status", parent).stdout
+    assert "with 1 repair of it: 3 upserted, 0 open" in cli("status", parent).stdout
 
 
 def test_rejected_rows_are_sent_in_again_unchanged(cli: Inside, shell: CommandLine, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.standin import StandinServer
 
-ROWS = 20_000
+ROWS = 6_000
 AWAY = ("budget_not_shared", "doorbell_not_working", "housekeeping is put off", "ledger unavailable")
 """What is logged of a part that does not answer."""
 READ_AS = {"id_column": "id", "text_template": TEMPLATE}
@@ -126,26 +126,26 @@ def run(whole: Production, goods: Goods, **wish: Any) -> None:
     assert whole.complaints() == []
 
 
-def test_twenty_thousand_rows_from_s3(whole: Production) -> None:
+def test_every_row_from_s3(whole: Production) -> None:
     goods = make_goods(ROWS, seed=1, doubled=200, bad=20)
     whole.put("goods.csv", goods)
     run(whole, goods, data_source="s3_csv", s3_key="goods.csv", namespace="from-s3")
 
 
-def test_twenty_thousand_rows_from_metabase(whole: Production, metabase: Metabase) -> None:
+def test_every_row_from_metabase(whole: Production, metabase: Metabase) -> None:
     goods = make_goods(ROWS, seed=2, doubled=200)
     metabase.ask(42, goods.data)
     run(whole, goods, data_source="metabase", question_id=42, namespace="from-metabase")
 
 
-def test_twenty_thousand_rows_with_the_ledger_in_dynamodb(
+def test_every_row_with_the_ledger_in_dynamodb(
     tmp_path: Path, openai: Standin, pinecone: Standin, moto: Moto, own_redis: RedisServer
 ) -> None:
     goods = make_goods(ROWS, seed=3, doubled=200, bad=20)
     settings = {"BROKER_URL": own_redis.url.replace("/0", "/1"), "LEDGER_URL": new_table()}
     with production(tmp_path, openai, pinecone, moto, **settings) as whole:
         whole.put("goods.csv", goods)
-        run(whole, goods, data_source="s3_csv", s3_key="goods.csv", namespace="by-dynamodb")
+        run(whole, goods, data_source="s3_csv", s3_key="goods.csv", namespace="by-dynamodb", batch_size=300)
 
 
 def test_a_provider_that_is_away(whole: Production, openai_server: StandinServer) -> None:
@@ -172,7 +172,7 @@ def test_twenty_thousand_rows_through_a_storm(
 ) -> None:
     """Eight kills, Redis emptied and lost, PostgreSQL killed: every row is there, and only what was in the
     hands of the killed is paid for again."""
-    goods = make_goods(ROWS, seed=4, bad=20)
+    goods = make_goods(20_000, seed=4, bad=20)
     whole.put("storm.csv", goods)
     whole.openai.reset()
     whole.openai.set(latency={"mean": 0.25, "sigma": 0.4}, tokens_per_minute=600_000)

@@ -29,6 +29,8 @@ class Ground:
     check_port: int = field(default_factory=free_port)
     patience: int = 120
     """Seconds that a release has to become well in its place."""
+    processes: int = 1
+    """How many of its API run then, instead of the four of the unit."""
 
     @property
     def url(self) -> str:
@@ -58,6 +60,7 @@ class Ground:
             "ROOT": str(self.root), "URL": self.url, "CHECK_PORT": str(self.check_port),
             "WAIT": str(self.patience),
             "STANDS_FOR_ROOT": str(self.root), "HELD_SOCKET": str(held),
+            "API_PROCESSES": str(self.processes),
         }  # fmt: skip
         return subprocess.run(
             command, cwd=self.checkout, env=environment, pass_fds=(held,),

@@ -50,7 +50,9 @@ def start(root: Path, pid_file: Path, unit: Path) -> None:
     given = {name: value.replace("/var/lib", f"{root}/var/lib") for name, value in given.items()}
     name, place = says["LoadCredential"].split(":")
     given |= {"CREDENTIALS_DIRECTORY": f"{root}{place}", "PATH": "/usr/bin:/bin", "LISTEN_FDS": "1"}
-    command = f"LISTEN_PID=$$ exec {says['ExecStart'].replace('/opt/', f'{root}/opt/', 1)}"
+    begin = says["ExecStart"].replace("/opt/", f"{root}/opt/", 1)
+    begin = begin.replace(" -w 4 ", f" -w {os.environ['API_PROCESSES']} ")
+    command = f"LISTEN_PID=$$ exec {begin}"
     assert name == "vectordb"
     held = int(os.environ["HELD_SOCKET"])
     os.dup2(held, FIRST_PASSED, inheritable=True)
