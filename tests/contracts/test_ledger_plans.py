@@ -27,8 +27,11 @@ class Crowd:
 
     def __init__(self, ledger: SqlLedger) -> None:
         self.ledger = ledger
-        assert isinstance(ledger._database, Postgresql | Sqlite)
-        self._engine = ledger._database._engine
+        database = ledger._database
+        assert isinstance(database, Postgresql | Sqlite)
+        self._engine = database._engine
+        glancing = [database._glancing_engine] if isinstance(database, Sqlite) else []
+        self._engines = [self._engine, *glancing]
         self._heard: list[tuple[str, Any]] = []
 
     async def fill(self) -> None:
@@ -43,7 +46,8 @@ class Crowd:
                 connection.exec_driver_sql("ANALYZE")
         await self.ledger.flag(task.id, Flag.CANCEL)
         self.cursor = (await self.ledger.tasks()).cursor
-        event.listen(self._engine, "before_cursor_execute", self._hear)
+        for engine in self._engines:
+            event.listen(engine, "before_cursor_execute", self._hear)
 
     def _hear(
         self, _c: object, _cursor: object, statement: str, parameters: Any, _x: object, many: bool

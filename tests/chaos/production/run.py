@@ -223,6 +223,6 @@ class Chaos:
 def _moto() -> psutil.Process:
     """The file store that this process has started."""
     found: Iterator[psutil.Process] = (
-        child for child in psutil.Process().children() if "moto_server" in " ".join(child.cmdline())
+        child for child in psutil.Process().children() if "moto_program" in " ".join(child.cmdline())
     )
     return next(found)
