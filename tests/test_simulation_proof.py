@@ -19,8 +19,9 @@ from tests.simulation.run import run
 ROOT = Path(__file__).parent.parent
 STOPS = Rates(steps_to_stop=40)
 """Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
+MANY_STOPS = Rates(steps_to_stop=20)
 CALM = Rates()
-TELLING = ((1, None), (3, None), (6, None), (9, None), (49, STOPS))
+TELLING = ((1, None), (3, None), (6, None), (9, None), (87, MANY_STOPS))
 """Few seeds that catch every broken machine."""
 
 
