@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Scope
 
 from app import keys, logs
 from app.api import errors
@@ -58,17 +57,11 @@ def create_app(read: Callable[[], Settings] = settings) -> FastAPI:
     app.include_router(pages)
     errors.install(app, for_people)
     # The last one added meets a request first.
-    app.add_middleware(ShortFirst, ping=_ask_the_ledger)
+    app.add_middleware(ShortFirst)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Traffic, answers=answers)
     return app
-
-
-async def _ask_the_ledger(scope: Scope) -> None:
-    service: Service | None = getattr(scope["app"].state, "service", None)
-    if service:
-        await service.machine.ledger.now()
 
 
 class _Door(FastAPI):

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.api.precedence import PATIENCE_SECONDS, Ping, ShortFirst
-from rowvec.errors import Unavailable
+from app.api.precedence import PATIENCE_SECONDS, ShortFirst
 
 pytestmark = pytest.mark.anyio
 
@@ -21,18 +20,15 @@ SHORT, LONG = "/api/v1/status/some-task", "/api/v1/tasks"
 class Door:
     """`begun` are the paths of the requests that the app behind has seen, in its order."""
 
-    def __init__(self, patience: float = PATIENCE_SECONDS, ping: Ping | None = None) -> None:
+    def __init__(self, patience: float = PATIENCE_SECONDS) -> None:
         self.begun: list[str] = []
-        self._door = ShortFirst(self._behind, ping or _at_once, patience)
+        self._door = ShortFirst(self._behind, patience)
 
     def ask(self, path: str, kind: str = "http") -> asyncio.Task[None]:
         return asyncio.create_task(self._door({"type": kind, "path": path}, _receive, _send))
 
     async def _behind(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         self.begun.append(scope["path"])
-
-
-async def _at_once(scope: MutableMapping[str, Any]) -> None: ...
 
 
 async def _receive() -> MutableMapping[str, Any]:
@@ -103,33 +99,3 @@ async def test_only_requests_wait() -> None:
     async with busy_loop():
         await door.ask(LONG, kind="lifespan")
         assert door.begun == [LONG]
-
-
-async def test_a_ledger_that_is_behind_holds_them_back() -> None:
-    """Though the loop itself has nothing to do."""
-    asked, behind = asyncio.Event(), True
-
-    async def ping(scope: MutableMapping[str, Any]) -> None:
-        if behind:
-            await asyncio.sleep(0.02)
-        asked.set()
-
-    door = Door(ping=ping)
-    waiting = door.ask(LONG)
-    await asked.wait()
-    await door.ask(SHORT)
-    assert door.begun == [SHORT]
-    behind = False
-    await waiting
-    assert door.begun == [SHORT, LONG]
-
-
-async def test_a_ledger_that_is_away_holds_nobody_back() -> None:
-    """The request itself says what is wrong."""
-
-    async def ping(scope: MutableMapping[str, Any]) -> None:
-        raise Unavailable(f"nothing for {scope['path']}")
-
-    door = Door(ping=ping)
-    await door.ask(LONG)
-    assert door.begun == [LONG]
