@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.servers.wire import hang_up
+
 
 class Distance:
     """What is sent takes `seconds` to arrive; answers come at once."""
@@ -25,13 +27,13 @@ class Distance:
         """Hang up on everybody, now and until it is mended."""
         self._is_cut = True
         for end in list(self._open):
-            _hang_up(end)
+            hang_up(end)
 
     def mend(self) -> None:
         self._is_cut = False
 
     def close(self) -> None:
-        _hang_up(self._listener)
+        hang_up(self._listener)
         self._listener.close()
         self.cut()
 
@@ -54,12 +56,7 @@ class Distance:
                     time.sleep(self.seconds)
                 other.sendall(data)
         self._open -= {one}
-        _hang_up(other)
-
-
-def _hang_up(end: socket.socket) -> None:
-    with suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)
+        hang_up(other)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Wire:
 
     def close(self) -> None:
         self.deliver()
-        _hang_up(self._listener)
+        hang_up(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -56,21 +56,22 @@ class Wire:
                     self.cuts += 1
                     deaf.set()
                     if self._late:
-                        _hang_up(client)
+                        hang_up(client)
                         self._delivered.wait()
                 server.sendall(data)
         if not deaf.is_set():
-            _hang_up(server)
+            hang_up(server)
 
     def _answer(self, client: socket.socket, server: socket.socket, deaf: threading.Event) -> None:
         with suppress(OSError):
             while (data := server.recv(65536)) and not deaf.is_set():
                 client.sendall(data)
-        _hang_up(client)
-        _hang_up(server)
+        hang_up(client)
+        hang_up(server)
 
 
-def _hang_up(connection: socket.socket) -> None:
+def hang_up(connection: socket.socket) -> None:
+    """Both ways; who waits at either end hears of it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
