@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.api.status import StatusView
 
 WIDTH = 1000.0
-LEAST = 4.0
+LEAST = 10.0
 """A part of fewer is not seen."""
 
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
+
+from app.keys import make_key
+from rowvec.ledgers.sql import SqlLedger
+from rowvec.tally import Tally
+from rowvec.usage import Usage
 from standins.pinecone.settings import KEY as PINECONE_KEY
 from standins.process import started
 from tests.acceptance.documented import documented
@@ -14,6 +21,7 @@ from tests.acceptance.production import INDEX, INDEXES, OPENAI_KEY
 from tests.acceptance.service import Service
 from tests.chaos.check import wrong_conservation, wrong_vectors
 from tests.chaos.table import TEMPLATE, make_table
+from tests.contracts.ledger_kit import planned_task, worker
 from tests.servers.postgres import PostgresServer
 
 PATIENCE = 120.0
@@ -99,3 +107,41 @@ def test_a_ledger_in_postgresql_is_set_back_to_the_midst_of_a_task(
     assert (account["read"], account["upserted"]) == (goods.rows, len(goods.winners))
     assert rejected == goods.bad
     assert list(wrong(landed, goods.landed(task_id))) == []
+
+
+async def filled(url: str) -> None:
+    """A ledger at that address with something in each of its tables."""
+    ledger = SqlLedger(url)
+    await ledger.ready()
+    for name in ("w", "v"):
+        await ledger.enlist(worker(name))
+    await ledger.bind_namespace("shop", "hash", 4)
+    await planned_task(ledger, 2)
+    await ledger.beat("v", 0, usage=Usage(tally=Tally({"upserted": 6})))
+    await ledger.retire("v")
+    await ledger.add_key(make_key("shop", 0.0)[0])
+    await ledger.draw("acme", 3, 5)
+    await ledger.pause_provider("embedder", "a test")
+    await ledger.close()
+
+
+def tables(url: str) -> dict[str, list[str]]:
+    """All rows of every table there, as text."""
+    with psycopg.connect(url) as connection:
+        named = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        return {
+            name: [row for (row,) in connection.execute(f'SELECT t::text FROM "{name}" t ORDER BY 1')]
+            for (name,) in named
+        }
+
+
+@pytest.mark.anyio
+async def test_every_table_of_a_ledger_comes_back(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    """Keys, pauses, limits that are used up and sums of the departed, too: row by row as they were."""
+    old, new = postgres_server.new_database(), postgres_server.new_database()
+    await filled(old)
+    documented("backup: postgresql", tmp_path, LEDGER_URL=old)
+    documented("restore: postgresql", tmp_path, NEW_LEDGER_URL=new)
+    before = tables(old)
+    assert [name for name, rows in before.items() if not rows] == []
+    assert tables(new) == before

@@ -5,7 +5,7 @@ What a fleet does not run itself (S3, OpenAI, Pinecone) stands in on the machine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,13 @@ from tests.infrastructure.hosts import Network, network
 from tests.servers import moto, postgres, redis
 
 WORKING = ("worker-one", "worker-two")
+
+
+class Stubborn(CeleryWorker):
+    """Believes in what it holds, whatever happens."""
+
+    def _program(self) -> list[str]:
+        return ["tests.infrastructure.stubborn", *super()._program()[1:]]
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ class Fleet:
 
 
 @contextmanager
-def fleet(folder: Path, **settings: str) -> Iterator[Fleet]:
-    """Ready to work; ended whole, whatever happens in the block."""
+def fleet(folder: Path, stubborn: Collection[str] = (), **settings: str) -> Iterator[Fleet]:
+    """Ready to work; ended whole, whatever happens in the block. Hosts that work may be stubborn."""
     for name in ("redis", "moto"):
         (folder / name).mkdir()
     with ExitStack() as ending:
@@ -70,7 +77,10 @@ def fleet(folder: Path, **settings: str) -> Iterator[Fleet]:
         parts = parts_of(openai, pinecone, files, bucket) | settings
         shared = {"BROKER_URL": broker.url, "LEDGER_URL": ledger.url}
         service = ending.enter_context(Service(folder / "whole", net.add("api"), **parts, **shared))
-        workers = [CeleryWorker(service, name, place=net.add(name)) for name in WORKING]
+        workers = [
+            (Stubborn if name in stubborn else CeleryWorker)(service, name, place=net.add(name))
+            for name in WORKING
+        ]
         for worker in workers:
             ending.callback(worker.kill)
         ending.callback(net.close)  # before all that waits for what runs on its hosts

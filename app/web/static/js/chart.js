@@ -6,7 +6,9 @@ const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800];
 let plot = null;
 let drawn = "";
+let drawnRem = 0;
 
+const rem = () => parseFloat(CSS.fontSize);
 const colour = (name) => CSS.getPropertyValue(name).trim();
 
 function points(chart) {
@@ -24,7 +26,7 @@ function clock(seconds) {
 }
 
 function size(chart) {
-  return { width: chart.clientWidth, height: Math.round(Math.max(14.25 * parseFloat(CSS.fontSize), chart.clientWidth / 5)) };
+  return { width: chart.clientWidth, height: Math.round(Math.max(14.25 * rem(), chart.clientWidth / 5)) };
 }
 
 function axis(extra) {
@@ -32,7 +34,7 @@ function axis(extra) {
     stroke: colour("--faint"),
     grid: { stroke: colour("--line"), width: 1 },
     ticks: { show: false },
-    font: `${0.75 * parseFloat(CSS.fontSize)}px ${colour("--sans")}`,
+    font: `${0.75 * rem()}px ${colour("--sans")}`,
     ...extra,
   };
 }
@@ -44,8 +46,8 @@ function options(chart) {
     legend: { show: false },
     scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(most * 1.15, 1)] } },
     axes: [
-      axis({ incrs: STEPS, values: (_, ticks) => ticks.map(clock) }),
-      axis({ size: 62, values: (_, ticks) => ticks.map((tick) => number.format(tick)) }),
+      axis({ size: 1.9 * rem(), gap: 0.4 * rem(), incrs: STEPS, values: (_, ticks) => ticks.map(clock) }),
+      axis({ size: 3.9 * rem(), values: (_, ticks) => ticks.map((tick) => number.format(tick)) }),
     ],
     series: [
       {},
@@ -72,6 +74,7 @@ function draw(chart) {
   if (plot) plot.setData(columns);
   else {
     chart.replaceChildren();
+    drawnRem = rem();
     plot = new uPlot(options(chart), columns, chart);
   }
 }
@@ -95,6 +98,6 @@ const chart = document.querySelector("[data-chart]");
 if (chart) {
   draw(chart);
   document.addEventListener("live:after", () => draw(chart));
-  new ResizeObserver(() => plot?.setSize(size(chart))).observe(chart);
+  new ResizeObserver(() => (rem() === drawnRem ? plot?.setSize(size(chart)) : again(chart))).observe(chart);
   dark.addEventListener("change", () => again(chart));
 }
