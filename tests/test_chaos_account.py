@@ -9,8 +9,8 @@ import pytest
 
 from tests.chaos.production.bill import Bill, handed_on, in_flight, settlings
 from tests.chaos.production.blows import HOST, KILLS, POSTGRES, PROCESS, STOP, Blow, schedule
-from tests.chaos.production.history import OPEN, SETTLE, Note, holds
-from tests.chaos.production.takeover import TOGETHER, Times, presence, taken_back, taken_over
+from tests.chaos.production.history import OPEN, PLAN, SETTLE, Note, holds
+from tests.chaos.production.takeover import TOGETHER, Times, full, presence, taken_back, taken_over
 
 A, B = "here-11-aa", "here-22-bb"
 
@@ -55,6 +55,20 @@ def test_only_time_in_which_a_worker_and_the_ledger_were_there_counts() -> None:
     assert there.spans == [(1.0, 4.0), (5.0, 6.0), (7.0, 8.0), (8.25, inf)]
     assert there.seconds(3.5, 6.5) == 1.5
     assert taken_over(holds(LOST_ONCE), blows[:1], there)[TOGETHER].seconds == [1.0]
+
+
+def test_work_that_is_back_waits_for_a_worker_that_may_have_more() -> None:
+    """Until it is back it waits for nobody's room: that somebody sees the dead takes what it takes."""
+    held = holds([
+        *LOST_ONCE, note(0.5, "claimed", B, 1, 1), note(6.0, "done", None, 1, 1),
+        note(2.0, "planning", B, 1, PLAN), note(9.0, "planned", None, 1, PLAN),
+    ])  # fmt: skip
+    busy = full(held, 1)
+    assert busy == {A: [(1.0, 5.0)], B: [(0.5, 6.0), (6.5, 8.0)]}
+    assert full(held, 2)[B] == []
+    came, blows = {A: 0.0, B: 0.0}, [Blow(PROCESS, 4.0, 11)]
+    with_room = presence(came, blows, busy)
+    assert taken_over(held, blows, presence(came, blows), with_room)[TOGETHER].seconds == [1.5]
 
 
 def test_workers_that_were_there_together_are_counted_once() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from tests.chaos.check import other_counts
-from tests.chaos.production.blows import ELSEWHERE, KILLS, PROCESS, PROGRAM, STOP
+from tests.chaos.production.blows import ELSEWHERE, KILLS, PROCESS, PROGRAM, STOP, Blow
 from tests.chaos.production.history import DONE, Hold, holds
 from tests.chaos.production.run import Outcome
-from tests.chaos.production.takeover import TOGETHER, Times, presence, struck, taken_over
+from tests.chaos.production.takeover import TOGETHER, Times, full, presence, struck, taken_over
 from tests.simulation.problem import Kind, Problem, some
 
 TAKEN_OVER_WITHIN = 2.0
@@ -95,14 +95,21 @@ def too_slow(outcome: Outcome) -> list[Problem]:
 
 
 def times_of(outcome: Outcome) -> dict[str, Times]:
-    """From a blow to the next claim, as long as a worker was there, by the kind of blow and together."""
-    there = presence(outcome.came, outcome.blows)
-    return taken_over(holds(outcome.notes), outcome.blows, there)
+    """From a blow to the next claim, as long as a worker was there and, once the work was taken back, had
+    room for it, by the kind of blow and together."""
+    return _times(outcome, outcome.came, outcome.blows)
 
 
 def times_beside(outcome: Outcome) -> dict[str, Times]:
     """As long as there was a worker of the same host, which needs to wait for no lease."""
     here = {worker: at for worker, at in outcome.came.items() if not worker.startswith(ELSEWHERE)}
     blows = [blow for blow in outcome.blows if blow.kind in (PROCESS, PROGRAM)]
-    times = taken_over(holds(outcome.notes), blows, presence(here, outcome.blows))
+    times = _times(outcome, here, blows)
     return {kind: each for kind, each in times.items() if kind in (PROCESS, PROGRAM)}
+
+
+def _times(outcome: Outcome, came: Mapping[str, float], blows: Sequence[Blow]) -> dict[str, Times]:
+    held = holds(outcome.notes)
+    there = presence(came, outcome.blows)
+    with_room = presence(came, outcome.blows, full(held, outcome.setup.allowance))
+    return taken_over(held, blows, there, with_room)

@@ -48,8 +48,8 @@ def _details(outcome: Outcome, kinds: Counter[str]) -> str:
             report.counts(f"faults; requests: {asked}", dict(sorted(outcome.faults.items()))),
             report.takeovers("taken back, s", taken_back(held, outcome.blows)),
             report.takeovers("and claimed by another, s", taken_over(held, outcome.blows)),
-            report.takeovers(f"while a worker was there (p99: {allowed:g})", times_of(outcome)),
-            report.takeovers("while one of the same host was", times_beside(outcome)),
+            report.takeovers(f"while one could take it (p99: {allowed:g})", times_of(outcome)),
+            report.takeovers("while one of the same host could", times_beside(outcome)),
             report.counts("what it cost", _cost(outcome)),
         ]
     )  # fmt: skip

@@ -40,6 +40,9 @@ SECONDS_BETWEEN = 1.5
 """Beside what a blow takes by itself."""
 
 
+SLOTS = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     rows: int
@@ -52,6 +55,12 @@ class Setup:
     @property
     def chunks(self) -> int:
         return -(-self.rows // self.chunk_size)
+
+    @property
+    def allowance(self) -> int:
+        """Chunks that a worker may hold at once when all is planned: two, or 2 % of the rows; not more than
+        the providers' clients have under way."""
+        return min(max(2, self.rows // (50 * self.chunk_size)), SLOTS)
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from math import inf
 
 from tests.chaos.production.blows import HOST, POSTGRES, PROCESS, PROGRAM, STOP, Blow
@@ -42,18 +44,41 @@ class Presence:
 
 
 ALWAYS = Presence([(0.0, inf)])
+NEVER_FULL: Mapping[str, list[Span]] = {}
 
 
-def presence(came: Mapping[str, float], blows: Iterable[Blow]) -> Presence:
-    """Of workers that were neither killed nor stopped. `came`: when each was first in the ledger, by id."""
+def presence(
+    came: Mapping[str, float], blows: Iterable[Blow], full: Mapping[str, list[Span]] = NEVER_FULL
+) -> Presence:
+    """Of workers that were neither killed nor stopped, nor had all they may have. `came`: when each was first
+    in the ledger, by id; `full`: when it could take no more."""
     blows = list(blows)
     without_ledger = [(blow.at, blow.until) for blow in blows if blow.kind == POSTGRES]
     spans: list[Span] = []
     for worker, since in came.items():
         pid = pid_of(worker)
         struck = [(b.at, b.until or inf) for b in blows if b.pid == pid and b.at >= since]
-        spans += _left(since, sorted(without_ledger + struck))
+        spans += _left(since, sorted([*without_ledger, *struck, *full.get(worker, ())]))
     return Presence(list(_merged(sorted(spans))))
+
+
+def full(held: Mapping[int, list[Hold]], most: int) -> dict[str, list[Span]]:
+    """By worker, when it held so many chunks."""
+    steps: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+    for hold in chain.from_iterable(each for number, each in held.items() if number >= 0):
+        steps[hold.worker] += [(hold.since, 1), (hold.until, -1)]
+    return {worker: list(_at_least(most, sorted(each))) for worker, each in steps.items()}
+
+
+def _at_least(most: int, steps: Iterable[tuple[float, int]]) -> Iterator[Span]:
+    has, since = 0, inf
+    for at, step in steps:
+        has += step
+        if has >= most:
+            since = min(since, at)
+        elif since < inf:
+            yield since, at
+            since = inf
 
 
 def _left(start: float, cuts: Iterable[Span]) -> Iterator[Span]:
@@ -102,16 +127,21 @@ def taken_back(held: Mapping[int, list[Hold]], blows: Iterable[Blow]) -> dict[st
 
 
 def taken_over(
-    held: Mapping[int, list[Hold]], blows: Iterable[Blow], there: Presence = ALWAYS
+    held: Mapping[int, list[Hold]],
+    blows: Iterable[Blow],
+    there: Presence = ALWAYS,
+    with_room: Presence | None = None,
 ) -> dict[str, Times]:
-    """By the kind of blow, until another had it, as long as somebody was there. Work that was done in spite
-    of it needs nobody."""
+    """By the kind of blow, until another had it: until it was taken back as long as somebody was there, and
+    from then on as long as somebody could have taken it. Work that was done in spite of it needs nobody."""
     times = _none()
     for blow in blows:
         for hold in struck(held, blow):
             later = [other for other in held[hold.number] if other.since > hold.since]
             if later:
-                times[blow.kind].seconds.append(there.seconds(blow.at, later[0].since))
+                back, taken = min(hold.until, later[0].since), later[0].since
+                lay = there.seconds(blow.at, back) + (with_room or there).seconds(back, taken)
+                times[blow.kind].seconds.append(lay)
     return _summed(times)
 
 
