@@ -30,8 +30,8 @@ class Crowd:
         database = ledger._database
         assert isinstance(database, Postgresql | Sqlite)
         self._engine = database._engine
-        other = database._glancing_engine if isinstance(database, Sqlite) else database._reading_engine
-        self._engines = [self._engine, other]
+        glancing = [database._glancing_engine] if isinstance(database, Sqlite) else []
+        self._engines = [self._engine, *glancing]
         self._heard: list[tuple[str, Any]] = []
 
     async def fill(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -20,12 +20,11 @@ from rowvec.ledgers.sql.held import HeldBook
 
 T = TypeVar("T")
 
-_BEGIN = "SELECT extract(epoch FROM clock_timestamp())::float8; BEGIN"
-"""The clock and a transaction, in one message."""
-_READING = ("default_transaction_isolation = 'repeatable read'", "default_transaction_read_only = on")
-"""One steady view; told to the connection, for a transaction that has looked at the clock hears no more."""
-_WRITING = ("default_transaction_isolation = 'read committed'",)
-"""Each statement sees what was committed before it, and so what the last holder left."""
+_CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_CLOCK}"
+_WRITE = f"BEGIN; {_CLOCK}"
+"""Begun, and told the time, in one message. Each statement of one that writes sees what was committed before
+it, and so what the last holder left."""
 
 _RUNS = 5
 """How often a transaction is run that was broken off through no fault of its own."""
@@ -55,68 +54,53 @@ class Postgresql(Database):
 
     def __init__(self, url: str, busy_seconds: float, clock: Callable[[], float] | None) -> None:
         self._address = Address(url)
-        self._busy_seconds = busy_seconds
         self._patience = {
             "statement_timeout": busy_seconds,
             "idle_in_transaction_session_timeout": min(busy_seconds, _STOPPED_SECONDS),
         }
         self.clock = clock
-        self._engine = self._engine_for(self.writers, _WRITING)
-        self._reading_engine = self._engine_for(self.readers + self.lookers, _READING)
-
-    def _engine_for(self, connections: int, manner: Sequence[str]) -> Engine:
-        engine = create_engine(
+        self._engine = create_engine(
             "postgresql+psycopg://",
             creator=self._address.connect,
-            pool_size=connections,
+            pool_size=self.writers + self.readers + self.lookers,
             max_overflow=0,
-            pool_timeout=self._busy_seconds,
+            pool_timeout=busy_seconds,
             hide_parameters=True,
             use_native_hstore=False,
         )
-
-        def made(connection: psycopg.Connection[Any], _record: object) -> None:
-            self._be_patient(connection)
-            for setting in manner:
-                connection.execute(f"SET {setting}")
-
-        event.listen(engine, "connect", made)
-        return engine
+        event.listen(self._engine, "connect", self._be_patient)
 
     def prepare(self) -> None:
-        if not self._run(self._reading_engine, lambda connection, _: shape.is_today(connection)):
-            self._run(self._engine, lambda connection, _: self._bring_up_to_date(connection))
+        if not self._run(_READ, lambda connection, _: shape.is_today(connection)):
+            self._run(_WRITE, lambda connection, _: self._bring_up_to_date(connection))
 
     def read(self, do: Callable[[SqlBook], T]) -> T:
-        return self._run(
-            self._reading_engine, lambda connection, now: do(HeldBook(connection, now, writes=False))
-        )
+        return self._run(_READ, lambda connection, now: do(HeldBook(connection, now, writes=False)))
 
     def glance(self, do: Callable[[SqlBook], T]) -> T:  # noqa: ARG002 (the contract's signature)
         raise WouldWait
 
     def write(self, do: Callable[[SqlBook], T]) -> T:
-        return self._run(self._engine, lambda connection, now: do(HeldBook(connection, now, writes=True)))
+        return self._run(_WRITE, lambda connection, now: do(HeldBook(connection, now, writes=True)))
 
     def close(self) -> None:
         self._engine.dispose()
-        self._reading_engine.dispose()
 
     # One transaction
 
-    def _run(self, engine: Engine, do: Callable[[Connection, float], T]) -> T:
+    def _run(self, begin: str, do: Callable[[Connection, float], T]) -> T:
         with self._in_words():
             for _ in range(_RUNS - 1):
                 try:
-                    return self._once(engine, do)
+                    return self._once(begin, do)
                 except DBAPIError as error:
                     if not (error.connection_invalidated or _state_of(error.orig) in _IN_EACH_OTHERS_WAY):
                         raise
-            return self._once(engine, do)
+            return self._once(begin, do)
 
-    def _once(self, engine: Engine, do: Callable[[Connection, float], T]) -> T:
-        with engine.connect() as connection:
-            now = connection.exec_driver_sql(_BEGIN).scalar_one()
+    def _once(self, begin: str, do: Callable[[Connection, float], T]) -> T:
+        with self._engine.connect() as connection:
+            now = connection.exec_driver_sql(begin).scalar_one()
             answer = do(connection, self.clock() if self.clock else now)
             self._commit(connection)
             return answer
@@ -132,10 +116,11 @@ class Postgresql(Database):
         HeldBook(connection, 0.0, writes=True).alone("shape")
         shape.bring_up_to_date(connection, str(self._address))
 
-    def _be_patient(self, connection: psycopg.Connection[Any]) -> None:
+    def _be_patient(self, connection: psycopg.Connection[Any], _record: object) -> None:
         """How long others, and an answer, are waited for, and a process that holds rows and does nothing."""
         for name, seconds in self._patience.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds * 1000:.0f}"])
+        connection.execute("SET default_transaction_isolation = 'read committed'")
 
     # In words
 
