@@ -32,8 +32,8 @@ class Later(WatchedLedger):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         assert isinstance(self._database, Sqlite)
-        clock = self._database._clock
-        self._database._clock = lambda: clock() + self.ahead
+        clock = self._database.clock
+        self._database.clock = lambda: clock() + self.ahead
 
 
 class Store(Workshop):

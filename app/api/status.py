@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
@@ -199,7 +200,7 @@ async def status_of(
     if around is None and not task.state.ended:
         around = await ledger.around(task.id)
     waits_for = _waits_for(task, around.workers, around.pauses) if around else None
-    now = await now_for(ledger, [task])
+    now = around.now if around else 0.0
     return StatusView.of(task, now, await analysed(ledger, task), children, waits_for)
 
 
@@ -213,7 +214,7 @@ async def waits_of(ledger: Ledger, tasks: Sequence[Task]) -> dict[str, str]:
     going = [task for task in tasks if not task.state.ended]
     if not going:
         return {}
-    pauses, workers = await ledger.provider_pauses(), await ledger.workers()
+    pauses, workers = await asyncio.gather(ledger.provider_pauses(), ledger.workers())
     said = {task.id: _waits_for(task, workers, pauses) for task in going}
     return {id_: words for id_, words in said.items() if words}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 
@@ -108,9 +109,9 @@ class TaskList(BaseModel):
 
     @staticmethod
     async def of(ledger: Ledger, page: Page) -> TaskList:
-        now = await now_for(ledger, page.tasks)
-        tables = await analysed_each(ledger, page.tasks)
-        waits = await waits_of(ledger, page.tasks)
+        now, tables, waits = await asyncio.gather(
+            now_for(ledger, page.tasks), analysed_each(ledger, page.tasks), waits_of(ledger, page.tasks)
+        )
         views = [
             StatusView.of(task, now, table, waits_for=waits.get(task.id))
             for task, table in zip(page.tasks, tables, strict=True)

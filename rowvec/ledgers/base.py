@@ -62,10 +62,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """A task and what is told beside it: the tasks that repaired rows of it, oldest first, and, unless it has
-    ended and so waits for nothing, all workers and the providers that are paused by hand."""
+    """A task and what is told beside it: the ledger's clock, the tasks that repaired rows of it, oldest
+    first, and, unless it has ended and so waits for nothing, all workers and the providers that are paused
+    by hand."""
 
     task: Task
+    now: float
     children: Sequence[Task]
     workers: Sequence[WorkerInfo] = ()
     pauses: Sequence[ProviderPause] = ()
@@ -140,12 +142,12 @@ class Ledger(Register, Roster):
         """Tasks submitted with this one as `parent_id`, oldest first. Raises UnknownTask."""
 
     async def around(self, task_id: str) -> Around:
-        """`task`, `children`, `workers` and `provider_pauses` at once, where that costs less. Raises
+        """`task`, `now`, `children`, `workers` and `provider_pauses` at once, where that costs less. Raises
         UnknownTask."""
-        task, children = await self.task(task_id), await self.children(task_id)
+        task, now, children = await self.task(task_id), await self.now(), await self.children(task_id)
         if task.state.ended:
-            return Around(task, children)
-        return Around(task, children, await self.workers(), await self.provider_pauses())
+            return Around(task, now, children)
+        return Around(task, now, children, await self.workers(), await self.provider_pauses())
 
     @abstractmethod
     async def chunks(

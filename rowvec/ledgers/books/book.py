@@ -49,8 +49,7 @@ class Book(ABC):
     """
 
     now: float
-    """The ledger's clock when the transaction began. For those that write: who only looks asks `Ledger.now`
-    before, for not every database tells the time with each look."""
+    """The ledger's clock when the transaction began."""
 
     def alone(self, subject: str) -> None:  # noqa: B027 - where one writes at a time, it is alone already
         """Until the end, no other transaction is alone with this subject."""

@@ -79,8 +79,8 @@ class BookLedger(BookRegister, Ledger):
             task = book.entry(task_id).task
             children = [entry.task for entry in book.children(task_id)]
             if task.state.ended:
-                return Around(task, children)
-            return Around(task, children, book.workers(), book.pauses())
+                return Around(task, book.now, children)
+            return Around(task, book.now, children, book.workers(), book.pauses())
 
         return await self._read(read)
 
@@ -177,8 +177,7 @@ class BookLedger(BookRegister, Ledger):
         return await self._write(lambda book: roster.beat(book, worker, holding, waits, usage))
 
     async def overview(self) -> Overview:
-        now = await self.now()
-        return await self._read_much(lambda book: roster.overview(book, now))
+        return await self._read_much(lambda book: roster.overview(book, book.now))
 
     async def holds(self, worker: str, claim: Claim) -> bool:
         return await self._read(lambda book: work.holds(book, worker, claim))

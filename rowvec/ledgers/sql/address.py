@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg import conninfo
@@ -36,7 +36,17 @@ class Address:
 
     def connect(self) -> psycopg.Connection[Any]:
         """A new connection, on which whoever uses it begins and ends transactions."""
-        return psycopg.connect(autocommit=True, **self._link)
+        return psycopg.connect(autocommit=True, cursor_factory=_LastAnswer, **self._link)
+
+
+class _LastAnswer(psycopg.Cursor[Any]):
+    """Of several statements in one message the last one's answer counts."""
+
+    def execute(self, *query: Any, **options: Any) -> Self:
+        super().execute(*query, **options)
+        while self.nextset():
+            pass
+        return self
 
 
 def _parts_of(url: str) -> dict[str, Any]:

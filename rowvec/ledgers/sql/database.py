@@ -23,10 +23,13 @@ class Database(ABC):
     """How many transactions may write at once."""
 
     readers: int
-    """How many may read beside them."""
+    """How many may read thousands of rows beside them."""
 
-    clock_is_here: bool = False
-    """`now` never waits."""
+    lookers: int
+    """And how many a few."""
+
+    clock: Callable[[], float] | None
+    """The ledger's, where it never waits; else every book tells it."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -46,10 +49,6 @@ class Database(ABC):
     @abstractmethod
     def write(self, do: Callable[[SqlBook], T]) -> T:
         """Run `do` on a book that holds what it reads; all it wrote lands, or nothing when it raises."""
-
-    @abstractmethod
-    def now(self) -> float:
-        """The ledger's clock."""
 
     @abstractmethod
     def close(self) -> None:

@@ -13,8 +13,8 @@ from rowvec.ledgers.books import work
 from rowvec.ledgers.books.book import Book
 from rowvec.ledgers.books.ledger import BookLedger
 from rowvec.ledgers.books.transactions import T
-from rowvec.ledgers.sql.book import SqlBook
 from rowvec.ledgers.sql.database import Database, WouldWait
+from rowvec.ledgers.sql.reads import Reads
 from rowvec.ledgers.sql.sqlite import Sqlite
 from rowvec.model import Claim
 
@@ -31,6 +31,7 @@ class SqlLedger(BookLedger):
         self._database = _database_of(url, busy_seconds, clock)
         self._writers = ThreadPoolExecutor(self._database.writers, "ledger-writer")
         self._readers = ThreadPoolExecutor(self._database.readers, "ledger-reader")
+        self._reads = Reads(self._database, self._database.lookers)
         self._unheard: dict[str, list[Claim]] = {}
 
     @classmethod
@@ -42,12 +43,12 @@ class SqlLedger(BookLedger):
         await _on(self._writers, self._database.prepare)
 
     async def now(self) -> float:
-        if self._database.clock_is_here:
-            return self._database.now()
-        return await _on(self._readers, self._database.now)
+        if self._database.clock:
+            return self._database.clock()
+        return await self._reads.read(lambda book: book.now)
 
     async def ping(self) -> None:
-        await _on(self._readers, lambda: self._database.read(SqlBook.ping))
+        await self._reads.read(lambda book: book.ping())
 
     async def claim(self, worker: str, most: int, most_per_task: Allowance | None = None) -> list[Claim]:
         given: list[Claim] = []
@@ -72,7 +73,7 @@ class SqlLedger(BookLedger):
         try:
             return self._database.glance(do)
         except WouldWait:
-            return await self._read_much(do)
+            return await self._reads.read(do)
 
     async def _read_much(self, do: Callable[[Book], T]) -> T:
         return await _on(self._readers, lambda: self._database.read(do))
@@ -83,6 +84,7 @@ class SqlLedger(BookLedger):
     def _close(self) -> None:
         self._writers.shutdown()
         self._readers.shutdown()
+        self._reads.close()
         self._database.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -21,10 +20,11 @@ from rowvec.ledgers.sql.held import HeldBook
 
 T = TypeVar("T")
 
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
-_WRITE = f"{_CLOCK}; BEGIN"
-"""In one message. Each statement sees what was committed before it, and so what the last holder left."""
+_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_CLOCK}"
+_WRITE = f"BEGIN; {_CLOCK}"
+"""Begun, and told the time, in one message. Each statement of one that writes sees what was committed before
+it, and so what the last holder left."""
 
 _RUNS = 5
 """How often a transaction is run that was broken off through no fault of its own."""
@@ -50,6 +50,7 @@ class Postgresql(Database):
 
     writers = 4
     readers = 2
+    lookers = 2
 
     def __init__(self, url: str, busy_seconds: float, clock: Callable[[], float] | None) -> None:
         self._address = Address(url)
@@ -57,11 +58,11 @@ class Postgresql(Database):
             "statement_timeout": busy_seconds,
             "idle_in_transaction_session_timeout": min(busy_seconds, _STOPPED_SECONDS),
         }
-        self._clock = clock
+        self.clock = clock
         self._engine = create_engine(
             "postgresql+psycopg://",
             creator=self._address.connect,
-            pool_size=self.writers + self.readers,
+            pool_size=self.writers + self.readers + self.lookers,
             max_overflow=0,
             pool_timeout=busy_seconds,
             hide_parameters=True,
@@ -82,36 +83,25 @@ class Postgresql(Database):
     def write(self, do: Callable[[SqlBook], T]) -> T:
         return self._run(_WRITE, lambda connection, now: do(HeldBook(connection, now, writes=True)))
 
-    def now(self) -> float:
-        return self._clock() if self._clock else self._outlasting(self._asked_the_time)
-
     def close(self) -> None:
         self._engine.dispose()
 
     # One transaction
 
     def _run(self, begin: str, do: Callable[[Connection, float], T]) -> T:
-        return self._outlasting(lambda: self._once(begin, do))
-
-    def _outlasting(self, once: Callable[[], T]) -> T:
         with self._in_words():
             for _ in range(_RUNS - 1):
                 try:
-                    return once()
+                    return self._once(begin, do)
                 except DBAPIError as error:
                     if not (error.connection_invalidated or _state_of(error.orig) in _IN_EACH_OTHERS_WAY):
                         raise
-            return once()
-
-    def _asked_the_time(self) -> float:
-        with self._engine.connect() as connection:
-            return float(connection.exec_driver_sql(_CLOCK).scalar_one())
+            return self._once(begin, do)
 
     def _once(self, begin: str, do: Callable[[Connection, float], T]) -> T:
         with self._engine.connect() as connection:
-            begun = connection.exec_driver_sql(begin)
-            now = begun.scalar_one() if begun.returns_rows else math.nan
-            answer = do(connection, self._clock() if self._clock else now)
+            now = connection.exec_driver_sql(begin).scalar_one()
+            answer = do(connection, self.clock() if self.clock else now)
             self._commit(connection)
             return answer
 

@@ -38,14 +38,14 @@ class Sqlite(Database):
     """One file. One transaction writes at a time, and so holds everything; a few read beside it."""
 
     writers = 1
-    readers = 3
-    clock_is_here = True
+    readers = 2
+    lookers = 1
 
     def __init__(self, url: str, busy_seconds: float, clock: Callable[[], float] | None) -> None:
         self._path = path_of(url)
         self._busy_seconds = busy_seconds
-        self._clock = clock or time.time
-        self._engine = _engine_for(self._path, busy_seconds, self.readers + self.writers)
+        self.clock: Callable[[], float] = clock or time.time
+        self._engine = _engine_for(self._path, busy_seconds, self.writers + self.readers + self.lookers)
         self._writing_engine = self._engine.execution_options(**_WRITES)
         self._glancing_engine = _engine_for(self._path, 0.0, 1)
 
@@ -62,14 +62,14 @@ class Sqlite(Database):
 
     def read(self, do: Callable[[SqlBook], T]) -> T:
         with self._in_words(), self._engine.begin() as connection:
-            return do(SqlBook(connection, self._clock(), writes=False))
+            return do(SqlBook(connection, self.clock(), writes=False))
 
     def glance(self, do: Callable[[SqlBook], T]) -> T:
         """Readers wait for no writer, and for a moment only for who opens, repairs or closes the file."""
         with self._in_words():
             try:
                 with self._glancing_engine.begin() as connection:
-                    return do(SqlBook(connection, self._clock(), writes=False))
+                    return do(SqlBook(connection, self.clock(), writes=False))
             except PoolTimeout as error:
                 raise WouldWait from error
             except (OperationalError, sqlite3.OperationalError) as error:
@@ -79,10 +79,7 @@ class Sqlite(Database):
 
     def write(self, do: Callable[[SqlBook], T]) -> T:
         with self._in_words(), self._writing_engine.begin() as connection:
-            return do(SqlBook(connection, self._clock(), writes=True))
-
-    def now(self) -> float:
-        return self._clock()
+            return do(SqlBook(connection, self.clock(), writes=True))
 
     def close(self) -> None:
         self._engine.dispose()
