@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+
+from rowvec.possessive import IS_RIGHT, possessive
 
 LINE_END = re.compile(rb"[\r\n]")
 
 _LF, _CR, _QUOTE = 10, 13, 34
-_QUOTED = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
 _TAIL = re.compile(rb"[^\r\n]*+")
 
 
@@ -42,13 +44,19 @@ class _Trail:
 class ExactScan:
     """Judges one record at a time, byte for byte, with patterns that never look back."""
 
-    def __init__(self, delimiter: bytes, max_record_bytes: int) -> None:
+    def __init__(self, delimiter: bytes, max_record_bytes: int, is_right: bool = IS_RIGHT) -> None:
+        """`is_right` as in `possessive`."""
+        group = partial(possessive, is_right=is_right)
         mark = re.escape(delimiter)
-        plain = rb"(?:[^\"%b\r\n][^%b\r\n]*+)?+%b" % (mark, mark, mark)
-        self._lead = re.compile(rb"(?:%b)*+" % plain)
-        self._cycles = re.compile(rb'(?:[^"]*+(?:""[^"]*+)*+"%b(?:%b)*+")*+' % (mark, plain))
-        value = rb'(?:"(?:[^"\r\n]|"")*+"(?=[%b\r\n])|[^"%b\r\n][^%b\r\n]*+)?+' % (mark, mark, mark)
-        self._plain_line = re.compile(rb"(?=[^\r\n])%b(?:%b%b)*+(?:\r\n?|\n)" % (value, mark, value))
+        inside = rb'[^"]*+' + group(rb'""[^"]*+', b"*")
+        plain = group(rb"[^\"%b\r\n][^%b\r\n]*+" % (mark, mark), b"?") + mark
+        self._quoted = re.compile(inside)
+        self._lead = re.compile(group(plain, b"*"))
+        self._cycles = re.compile(group(rb'%b"%b%b"' % (inside, mark, group(plain, b"*")), b"*"))
+        within = rb'"[^"\r\n]*+%b"(?=[%b\r\n])' % (group(rb'""[^"\r\n]*+', b"*"), mark)
+        value = group(rb'%b|[^"%b\r\n][^%b\r\n]*+' % (within, mark, mark), b"?")
+        more = group(mark + value, b"*")
+        self._plain_line = re.compile(rb"(?=[^\r\n])%b%b(?:\r\n?|\n)" % (value, more))
         self._delimiter = delimiter[0]
         self._max = max_record_bytes
         self._trail = _Trail()
@@ -113,7 +121,7 @@ class ExactScan:
     def _walk(self, data: bytes, at: int, stop: int) -> tuple[_State, int]:
         """From inside quotes at `at`: ENDED where the content ends, FAULT, or the state at `stop`."""
         at = _run(self._cycles, data, at, stop)
-        quote = _run(_QUOTED, data, at, stop)
+        quote = _run(self._quoted, data, at, stop)
         if quote == stop:
             return _State.OPEN, stop
         after = quote + 1
