@@ -31,6 +31,7 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
         if isinstance(item, Totals):
             if batch:
                 await machine.ledger.append_chunks(task.id, fence, batch)
+                lease.more()
             await machine.ledger.planned(task.id, fence, item)
             return
         batch.append(item)

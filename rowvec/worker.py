@@ -45,7 +45,8 @@ class Worker:
     `poll` is the longest pause, in seconds, before an idle worker looks again; `grace` how long a
     stopping one lets its pieces end before it hands them back and puts down what they have paid for.
     `ring` is called when others may be asleep and there may be work for them: once for each task of which
-    this worker gets chunks, and whenever it has taken work back from the dead.
+    this worker gets chunks, with each lot of chunks that a plan of its own hands in, and whenever it has
+    taken work back from the dead.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Worker:
         self._resting = asyncio.Event()
         self._ring = ring
         self._seen: deque[str] = deque(maxlen=64)
+        self._has_more = False
         self.id = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -105,9 +107,7 @@ class Worker:
     async def _fill(self) -> None:
         """Claim as much as there are free slots for. What is not handed out now may be when a piece ends."""
         free = self._slots - len(self._running)
-        if free <= 0:
-            return
-        claims = await self._weather(self._claim(free), [])
+        claims = await self._weather(self._claim(free), []) if free > 0 else []
         for claim in claims:
             piece = asyncio.create_task(self._do(claim))
             self._running[piece] = claim
@@ -118,6 +118,11 @@ class Worker:
         """While a provider is paused, nothing that would only wait for it."""
         closed = await self._machine.gates.closed(self._machine.ledger)
         return await self._machine.ledger.claim(self.id, most, (lambda _: 0) if closed else allowance)
+
+    def _more(self) -> None:
+        """A plan has handed in chunks: others may have looked before they were there."""
+        self._has_more = True
+        self._woken.set()
 
     def _ended(self, piece: asyncio.Task[None]) -> None:
         self._running.pop(piece, None)
@@ -135,7 +140,8 @@ class Worker:
         tasks = {claim.task.id for claim in claims if claim.kind is WorkKind.CHUNK}
         new = tasks.difference(self._seen)
         self._seen.extend(new)
-        if new and self._ring:
+        has_more, self._has_more = self._has_more, False
+        if (new or has_more) and self._ring:
             await self._ring()
 
     async def _idle(self, stopped: asyncio.Task[bool]) -> None:
@@ -157,7 +163,7 @@ class Worker:
     # One piece of work
 
     async def _do(self, claim: Claim) -> None:
-        machine, heart, more = self._machine, self._heartbeat, self._woken.set
+        machine, heart, more = self._machine, self._heartbeat, self._more
         begun = asyncio.get_running_loop().time()
 
         def done(counts: Counts) -> None:

@@ -54,6 +54,23 @@ async def test_a_process_that_ends_is_seen_before_the_next_round_is_due(
     assert await ledger.workers() == []
 
 
+async def test_others_are_told_when_a_plan_has_handed_in_the_rest(tmp_path: Path) -> None:
+    """Whoever came with the first two chunks found none left."""
+    shop = Workshop(tmp_path)
+    shop.write(["a row"] * 9)
+    task_id = await shop.submit(chunk_size=1)
+    rung: list[int] = []
+
+    async def ring() -> None:
+        rung.append((await shop.ledger.task(task_id)).chunks_total)
+
+    async with shop.worker(poll=NEVER, ring=ring) as worker:
+        await worker.rest()
+        await shop.ledger.end_of(task_id)
+
+    assert rung[0] <= 2 and rung[-1] == 9
+
+
 async def test_who_takes_work_back_does_it_at_once_and_wakes_the_others(
     tmp_path: Path, neighbour: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,7 @@ def test_without_a_broker_celery_says_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_a_busy_process_leaves_the_doorbell_to_an_idle_one(tmp_path: Path, redis_server: RedisServer) -> None:
-    """While the only process works, the message for others waits in the queue; the next process hears it."""
+    """While the only process works, messages for others wait in the queue; the next process hears them."""
     settings = {"BROKER_URL": redis_server.url, "EMBEDDER": "memory"}
     with Service(tmp_path, **settings, MAX_WORKERS="1", MIN_FREE_BYTES="0") as service, ExitStack() as ending:
         (service.rows / "rows.csv").write_text(
@@ -164,7 +164,7 @@ def test_a_busy_process_leaves_the_doorbell_to_an_idle_one(tmp_path: Path, redis
         process.resume()
         status = service.end_of(task_id, PATIENCE)
 
-    assert (told, waiting) == ([], 1)
+    assert told == [] and waiting >= 1
     assert status["status"] == "completed"
 
 
