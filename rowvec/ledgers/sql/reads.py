@@ -64,7 +64,9 @@ class Reads:
 
     def _run(self) -> None:
         while looks := self._next():
-            self._answer([look for look in looks if look.answer.set_running_or_notify_cancel()])
+            wanted = [look for look in looks if look.answer.set_running_or_notify_cancel()]
+            if wanted:
+                self._answer(wanted)
 
     def _next(self) -> list[_Look]:
         with self._lock:

@@ -39,8 +39,8 @@ SECONDS_A_BLOW = 4.0
 SECONDS_BETWEEN = 1.5
 """Beside what a blow takes by itself."""
 
-
 SLOTS = 16
+"""Chunks that a worker has under way at most: as many as its clients of OpenAI and Pinecone are worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ class Setup:
 
     @property
     def allowance(self) -> int:
-        """Chunks that a worker may hold at once when all is planned: two, or 2 % of the rows; not more than
-        the providers' clients have under way."""
+        """Chunks that a worker may hold at once when all is planned: two, or 2 % of the rows."""
         return min(max(2, self.rows // (50 * self.chunk_size)), SLOTS)
 
 
