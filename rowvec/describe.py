@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
 
+import msgspec
+
 from rowvec.dates import DateWindow
 from rowvec.metadata import Fitter, Value
 from rowvec.reader import ChunkRows
@@ -17,8 +19,7 @@ from rowvec.text import Template, clean, content_id, passages, row_id
 CountTokens = Callable[[Sequence[str]], list[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A row on its way into the index. `position` is its place in the chunk's rows; `warnings` say what was
     trimmed of its metadata."""
 

@@ -7,7 +7,8 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from rowvec.spec import TaskSpec
 
@@ -35,8 +36,7 @@ def _type_of(values: Sequence[str]) -> str:
     return "string"
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(msgspec.Struct, frozen=True):
     """Metadata as stored, and a sentence for each value that could not stay as it was."""
 
     values: dict[str, Value]
@@ -52,11 +52,11 @@ class Fitter:
         self._columns = [
             (name, index[name], spec.types.get(name, "string")) for name in spec.metadata_columns
         ]
+        self._frame_bytes = 2 + sum(6 * len(name) + 8 for name in spec.metadata_columns)
 
     def fit(self, row: Sequence[str]) -> Fitted:
         values: dict[str, Value] = {}
         warnings: list[str] = []
-        size = 2
         for name, i, kind in self._columns:
             text = row[i]
             if not text:
@@ -66,8 +66,7 @@ class Fitter:
                 warnings.append(f"column '{name}' holds {kind}s; {text[:80]!r} is none and was left out")
                 continue
             values[name] = value
-            size += 6 * (len(name) + len(text)) + 8
-        if size > self._max_bytes:
+        if self._frame_bytes + 6 * sum(map(len, row)) > self._max_bytes:
             self._trim(values, warnings)
         return Fitted(values, warnings)
 

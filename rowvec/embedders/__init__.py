@@ -5,5 +5,5 @@ from rowvec.backends import Backend
 TABLE = {
     "local": Backend("rowvec.embedders.local:LocalEmbedder", "pip install wordllama"),
     "memory": Backend("rowvec.embedders.memory:MemoryEmbedder"),
-    "openai": Backend("rowvec.embedders.openai:OpenAIEmbedder", "pip install httpx2 msgspec pybase64"),
+    "openai": Backend("rowvec.embedders.openai:OpenAIEmbedder", "pip install aiohttp msgspec pybase64"),
 }

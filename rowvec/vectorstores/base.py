@@ -109,17 +109,10 @@ def sizes_of_strings(batch: VectorBatch) -> list[int]:
     """Bytes in UTF-8 of each vector's ids, text and metadata, at most."""
     columns = zip(batch.ids, batch.row_ids, batch.texts, batch.metadata, strict=True)
     return [
-        _utf8(id_) + _utf8(row_id) + _utf8(text) + _size(metadata) for id_, row_id, text, metadata in columns
+        8 * len(metadata) + _utf8("".join((id_, row_id, text, *metadata, *map(str, metadata.values()))))
+        for id_, row_id, text, metadata in columns
     ]
 
 
 def _utf8(text: str) -> int:
-    return len(text) if text.isascii() else 4 * len(text)
-
-
-def _size(metadata: Mapping[str, object]) -> int:
-    size = 8 * len(metadata) + _utf8("".join(metadata))
-    for value in metadata.values():
-        text = value if type(value) is str else str(value)
-        size += len(text) if text.isascii() else 4 * len(text)
-    return size
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from standins.openai import tokens, vector
 from standins.openai.settings import BILLING
 from standins.process import Standin
 from standins.web import Answer, Request, listen, start
+from tests.openai_embedder.conftest import KEY
 
 pytestmark = pytest.mark.anyio
 
@@ -318,3 +320,48 @@ async def test_answers_of_other_servers(status: int, body: bytes, kind: type[Exc
     error = await from_server(body, status)
     assert isinstance(error, kind) and isinstance(error, RowvecError)
     assert words in error.message
+
+
+# Ways out
+
+
+async def through_a_proxy(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[str]:
+    """The targets that a proxy is asked for, where the environment says this and `{}` is the proxy."""
+    asked: list[str] = []
+
+    async def handle(request: Request) -> Answer:
+        asked.append(request.headers["authorization"] + " " + request.headers["host"])
+        return Answer(200, [b'{"data":[{"index":0,"embedding":[0.5,-0.25]}]}'])
+
+    listener = listen(0)
+    proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(proxy))
+    given = {"OPENAI_BASE_URL": "http://openai.invalid/v1", "OPENAI_API_KEY": KEY}
+    embedder = OpenAIEmbedder.open(given | {"OPENAI_MODEL": "nomic", "OPENAI_DIMENSIONS": "2"})
+    async with await start(handle, listener):
+        try:
+            await embedder.embed(["a"])
+        except Unavailable:
+            asked.append("nobody")
+        finally:
+            await embedder.close()
+    return asked
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+async def test_a_proxy_is_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await through_a_proxy(monkeypatch, **{name: "{}"}) == [f"Bearer {KEY} openai.invalid"]
+
+
+async def test_what_needs_no_proxy_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await through_a_proxy(monkeypatch, http_proxy="{}", no_proxy="openai.invalid") == ["nobody"]
+
+
+async def test_a_password_in_netrc_is_not_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The key is what counts, whatever else a user keeps for the address."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine openai.invalid login me password secret\n")
+    netrc.chmod(0o600)
+    asked = await through_a_proxy(monkeypatch, http_proxy="{}", NETRC=str(netrc))
+    assert asked == [f"Bearer {KEY} openai.invalid"]

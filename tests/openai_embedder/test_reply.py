@@ -42,6 +42,43 @@ def test_however_it_is_written_every_text_gets_its_vector(written: bytes) -> Non
     assert reply.tokens == 7
 
 
+def ordered(*embeddings: str) -> bytes:
+    """A reply of so many texts, in their order."""
+    items = [{"index": index, "embedding": embedding} for index, embedding in enumerate(embeddings)]
+    return json.dumps({"data": items}).encode()
+
+
+THREE = np.array([[1, 2, 3], [-4, 0.5, 6], [7, 8, 9]], "<f4")
+"""Twelve bytes are sixteen characters: no base64 is padded, and all of it is decoded in one go."""
+WHOLE = [pybase64.b64encode(vector).decode() for vector in THREE]
+
+
+def test_vectors_in_order_are_decoded_in_one_go() -> None:
+    vectors = read(ordered(*WHOLE), 3, 3, "somebody").vectors
+    assert np.array_equal(vectors, THREE) and vectors.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ("!" * 16, "no base64"),
+        (WHOLE[1][:14] + "==", "vector 1 has 2.5 dimensions, not 3"),
+        (WHOLE[1][:12], "vector 1 has 2.25 dimensions, not 3"),
+        (WHOLE[1] * 2, "vector 1 has 6 dimensions, not 3"),
+        (WHOLE[1][:12] + "AAB/" + "fw==", "vector 1 has"),
+    ],
+)
+def test_of_many_in_order_the_wrong_one_is_told(second: str, words: str) -> None:
+    with pytest.raises(Unusable, match=words):
+        read(ordered(WHOLE[0], second, WHOLE[2]), 3, 3, "somebody")
+
+
+def test_two_wrong_ones_do_not_make_up_for_each_other() -> None:
+    """Together they are as long as they should be."""
+    with pytest.raises(Unusable, match="vector 0 has"):
+        read(ordered(WHOLE[0] + WHOLE[1][:4], WHOLE[1][4:], WHOLE[2]), 3, 3, "somebody")
+
+
 @pytest.mark.parametrize(
     ("written", "words"),
     [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpcore2
-import httpx2
+import aiohttp
 
 from rowvec import __version__
 from rowvec.errors import Unavailable
@@ -16,14 +16,6 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 """Of silence. An answer takes a second or two; a lease is as long, and ends a call on its own."""
 
-PORTION_BYTES = 1 << 20
-"""Of an answer, at most, at once. By 64 KiB, as comes with the library, 8 MB cost a third more, and by the
-256 KiB of asyncio's own a fifth: each piece makes the whole way up."""
-
-_SelectorSocketTransport.max_size = PORTION_BYTES
-httpcore2.AsyncHTTP11Connection.READ_NUM_BYTES = PORTION_BYTES
-
-KEPT_OPEN = 64
 KEPT_SECONDS = 30.0
 
 
@@ -40,23 +32,23 @@ class Client:
     def __init__(self, url: str, key: str) -> None:
         self._url = url
         self._key = key
-        self._http: httpx2.AsyncClient | None = None
-        self.who = httpx2.URL(url).netloc.decode("ascii")
+        self._http: aiohttp.ClientSession | None = None
+        self.who = urlsplit(url).netloc
 
     async def post(self, body: bytes) -> Answer:
         """Raises Unavailable when there is no whole answer."""
         try:
-            response = await self._client().post(self._url, content=body)
-        except httpx2.TimeoutException as error:
+            async with self._client().post(self._url, data=body, allow_redirects=False) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except TimeoutError as error:
             raise Unavailable(
                 f"{self.who} does not answer in time ({type(error).__name__}). "
                 "Where it is slow it needs smaller requests: set OPENAI_REQUEST_TOKENS."
             ) from error
-        except httpx2.RequestError as error:
+        except aiohttp.ClientError as error:
             raise Unavailable(f"{self.who} cannot be reached, or cuts its answer short: {error}.") from error
-        return Answer(response.status_code, response.headers, response.content)
 
-    def _client(self) -> httpx2.AsyncClient:
+    def _client(self) -> aiohttp.ClientSession:
         if self._http is None:
             headers = {
                 "Content-Type": "application/json",
@@ -65,16 +57,30 @@ class Client:
             }
             if self._key:
                 headers["Authorization"] = f"Bearer {self._key}"
-            self._http = httpx2.AsyncClient(
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 headers=headers,
-                timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
-                limits=httpx2.Limits(
-                    max_connections=None, max_keepalive_connections=KEPT_OPEN, keepalive_expiry=KEPT_SECONDS
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS
                 ),
+                proxy=_proxy(self._url),
             )
         return self._http
 
     async def close(self) -> None:
         if self._http:
-            await self._http.aclose()
+            await self._http.close()
             self._http = None
+
+
+def _proxy(url: str) -> str | None:
+    """What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say of the address.
+
+    aiohttp reads them by itself only together with `~/.netrc`, and refuses to send its password beside a key.
+    """
+    address = urlsplit(url)
+    proxies = getproxies()
+    if proxy_bypass(address.netloc):
+        return None
+    return proxies.get(address.scheme) or proxies.get("all")

@@ -123,13 +123,16 @@ def _cut(text: str, room: int) -> str:
 
 def _size(fields: Fields) -> int:
     """Bytes of UTF-8, at most. Raises UnicodeEncodeError for half a character."""
-    size = 32 * len(fields) + len("".join(fields).encode())
+    size = 32 * len(fields)
+    strings = [*fields]
     for value in fields.values():
         if type(value) is str:
-            size += len(value) if value.isascii() else len(value.encode())
+            strings.append(value)
         elif type(value) is list:
-            size += sum(len(item.encode()) + 8 for item in value)
-    return size
+            size += 8 * len(value)
+            strings += value
+    together = "".join(strings)
+    return size + (len(together) if together.isascii() else len(together.encode()))
 
 
 def stamp_of(id_: str, fields: Mapping[str, Any]) -> Stamp:
