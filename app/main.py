@@ -87,6 +87,8 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             app.state.site = Site.open(config)
             if supervisor:
                 await supervisor.start()
+            else:
+                await machine.warm_up()
             _leave_out_of_collections()
             sys.setswitchinterval(SWITCH_SECONDS)
             with _hearing_the_stop(service.stopping):

@@ -103,6 +103,11 @@ class Machine:
         backend: type[Source] = load("source", sources.TABLE, kind)
         return self._sources.setdefault(kind, backend.open(self.settings, self.files))
 
+    async def warm_up(self) -> None:
+        """Have the parts load what their first calls would: a second or two of computing."""
+        await self.store.warm_up()
+        await self.embedder.warm_up()
+
     async def close(self) -> None:
         await self.store.close()
         await self.embedder.close()

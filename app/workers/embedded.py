@@ -16,6 +16,7 @@ from app.config import Settings, settings
 from app.lock import take_lock
 from app.logs import configure_logging
 from app.workers.heap import ONE_ARENA, one_heap
+from app.workers.priority import stand_back
 from app.workers.settled import keep_for_good
 from rowvec.housekeeping import housekeeping
 from rowvec.worker import Worker
@@ -25,9 +26,6 @@ log = structlog.get_logger(__name__)
 SUPERVISED = "--supervised"
 LOCK = "worker.lock"
 """A child that outlives its supervisor still holds it, and so keeps a second worker away."""
-
-NICENESS = 5
-"""Below the server beside it on the same machine: answers come first, and rows take what is left."""
 
 
 class Supervisor:
@@ -122,8 +120,7 @@ def main(arguments: list[str]) -> int:
     config = settings()
     configure_logging(config.log_level, config.secrets)
     supervised = SUPERVISED in arguments
-    if supervised:
-        os.nice(NICENESS)
+    stand_back()
     lock = None if supervised else take_lock(config.data, LOCK)
     if not supervised and lock is None:
         sys.stderr.write(

@@ -13,6 +13,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from app.config import Settings
 from app.logs import configure_logging
 from app.workers.heap import one_heap
+from app.workers.priority import stand_back
 from app.workers.resident import Resident
 
 
@@ -58,6 +59,7 @@ class Pool:
                 "error: Celery workers need BROKER_URL (redis://host:6379/0), the same as the service's. "
                 "Without it the service runs a worker of its own, and no Celery is needed."
             )
+        stand_back()
         self._heard, self._told = os.pipe()
 
     def _begin(self, **_: Any) -> None:

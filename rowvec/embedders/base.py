@@ -72,6 +72,10 @@ class Embedder(ABC):
     async def ping(self) -> None:
         """Raises what `embed` would, without spending anything worth naming."""
 
+    async def warm_up(self) -> None:
+        """Load what the first call would load, where that takes long. Nothing is asked of a provider."""
+        return
+
     async def close(self) -> None:
         """Let go of connections and threads."""
         return

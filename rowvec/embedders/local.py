@@ -75,6 +75,9 @@ class LocalEmbedder(Embedder):
     async def ping(self) -> None:
         await self._run(self._model)
 
+    async def warm_up(self) -> None:
+        await self._run(self._model)
+
     async def close(self) -> None:
         self._threads.shutdown(wait=False)
 

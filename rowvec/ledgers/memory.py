@@ -50,7 +50,7 @@ class MemoryLedger(BookLedger):
     async def ping(self) -> None:
         return
 
-    async def _read(self, do: Callable[[Book], T]) -> T:
+    async def _read(self, do: Callable[[Book], T], of: str | None = None) -> T:  # noqa: ARG002
         self._book.now = self._clock()
         return do(self._book)
 

@@ -100,6 +100,10 @@ class VectorStore(ABC):
     async def ping(self) -> None:
         """Raises Unavailable or CredentialsRefused, in words, when it does not answer."""
 
+    async def warm_up(self) -> None:
+        """Load what the first call would load, where that takes long. Nothing is asked of a server."""
+        return
+
     async def close(self) -> None:
         """Finish what is queued and let go of connections."""
         return

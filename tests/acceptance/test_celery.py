@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from redis import Redis
 
 from app.workers.celery_app import QUEUE
+from app.workers.priority import NICENESS
 from tests.acceptance.production import CeleryWorker, freeze
 from tests.acceptance.service import ROOT, Service
 from tests.servers import redis
@@ -93,6 +95,12 @@ def test_celery_works_for_the_service(service: Service, celery: subprocess.Popen
     celery.send_signal(signal.SIGTERM)
     assert celery.wait(PATIENCE) == 0
     assert active(service) == 0
+
+
+def test_all_of_its_processes_stand_back(service: Service, celery: subprocess.Popen[bytes]) -> None:
+    """Behind the API's answers, where they share a host."""
+    program = psutil.Process(celery.pid)
+    assert {one.nice() for one in (program, *program.children())} == {min(19, os.nice(0) + NICENESS)}
 
 
 def test_a_lost_broker_ends_no_process_and_brings_no_warning(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.workers.priority import NICENESS
 from tests.acceptance.service import Service
 from tests.chaos.check import wrong_conservation, wrong_vectors
 from tests.chaos.table import TEMPLATE, Table, make_table
@@ -49,17 +51,19 @@ def assert_whole(service: Service, task_id: str, table: Table) -> None:
 
 
 def test_a_killed_worker_is_started_again_by_the_server(service: Service) -> None:
-    """The server goes on answering, starts another worker, and the task ends whole."""
+    """The server goes on answering, starts another worker, and the task ends whole. Both stand back."""
     table = make_table(ROWS, seed=3)
     task_id = begin(service, table)
 
     killed = service.worker()
+    assert killed.nice() == min(19, os.nice(0) + NICENESS)
     killed.kill()
     answered = service.status(task_id)["status"]
     assert_whole(service, task_id, table)
 
     assert answered == "processing"
     assert service.worker().pid != killed.pid
+    assert service.worker().nice() == min(19, os.nice(0) + NICENESS)
 
 
 def test_a_worker_whose_server_is_killed_ends_and_leaves_the_work_to_the_next(service: Service) -> None:

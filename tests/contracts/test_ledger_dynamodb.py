@@ -393,8 +393,8 @@ async def test_a_beat_at_the_last_moment(
     clock.at += 61
     roll = ledger._read
 
-    async def beaten_after_the_look(do: Any) -> Any:
-        answer = await roll(do)
+    async def beaten_after_the_look(do: Any, of: str | None = None) -> Any:
+        answer = await roll(do, of)
         ledger._read = roll  # type: ignore[method-assign]
         await other.beat("w", 1)
         return answer

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from rowvec.errors import Unavailable, UnknownTask
+from rowvec.ledgers.base import Around
 from rowvec.ledgers.sql import SqlLedger
 from rowvec.ledgers.sql.book import SqlBook
-from tests.contracts.ledger_kit import SQL, new_postgresql, spec
+from tests.contracts.ledger_kit import SQL, new_postgresql, spec, worker
 
 pytestmark = pytest.mark.anyio
 Look = Callable[[SqlBook], Any]
@@ -34,10 +36,12 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 @asynccontextmanager
 async def waiting(ledger: SqlLedger, *looks: Look) -> AsyncIterator[list[asyncio.Task[Any]]]:
     """All of them asked for while others take every thread; these are let go in the end."""
-    busy, go = [Event() for _ in range(ledger._database.lookers)], Event()
+    ahead, go = list[asyncio.Task[None]](), Event()
     try:
-        ahead = [asyncio.create_task(ledger._reads.read(partial(keep, one, go))) for one in busy]
-        await asyncio.gather(*(asyncio.to_thread(one.wait) for one in busy))
+        for _ in range(ledger._database.lookers):  # one by one: those that wait together share a thread
+            begun = Event()
+            ahead.append(asyncio.create_task(ledger._reads.read(partial(keep, begun, go))))
+            assert await asyncio.to_thread(begun.wait, 60)
         behind = [asyncio.create_task(ledger._reads.read(look)) for look in looks]
         await asyncio.sleep(0)  # they have begun, and wait
         yield behind
@@ -79,6 +83,50 @@ async def test_they_see_what_was_there_when_they_asked(ledger: SqlLedger) -> Non
         await asyncio.sleep(0)
     assert none == []
     assert await look == task
+
+
+async def family(ledger: SqlLedger) -> tuple[str, str, str]:
+    """A task, a child of it, and a task beside them."""
+    parent = (await ledger.submit(spec("parent"))).task.id
+    child = (await ledger.submit(replace(spec("child"), parent_id=parent))).task.id
+    other = (await ledger.submit(spec("other"))).task.id
+    return parent, child, other
+
+
+async def test_what_is_around_several_tasks_is_the_same_as_around_each(ledger: SqlLedger) -> None:
+    """A child that is asked for itself, too, is a child once; a task that is not there spoils no other."""
+    tasks = await family(ledger)
+    await ledger.enlist(worker("w"))
+    await ledger.pause_provider("openai", "by hand")
+    alone = [await ledger.around(task) for task in tasks]
+    async with waiting(ledger) as _:
+        together = [asyncio.create_task(ledger.around(task)) for task in (*tasks, "nobody")]
+        await asyncio.sleep(0)
+    answers = await asyncio.gather(*together, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Around, Around, Around, UnknownTask]
+    seen = [answer for answer in answers if isinstance(answer, Around)]
+    assert [replace(one, now=0.0) for one in seen] == [replace(one, now=0.0) for one in alone]
+    assert [[child.id for child in one.children] for one in alone] == [[tasks[1]], [], []]
+    assert all(one.workers and one.pauses for one in alone)
+
+
+async def test_what_is_around_twenty_tasks_takes_no_more_statements_than_around_one(tmp_path: Path) -> None:
+    """On PostgreSQL, where each is a way to the server: the tasks and their children, workers, pauses."""
+    ledger = SqlLedger(new_postgresql(tmp_path))
+    await ledger.ready()
+    tasks = [(await ledger.submit(spec(f"{number}"))).task.id for number in range(20)]
+    said: list[str] = []
+    async with waiting(ledger) as _:
+        together = [asyncio.create_task(ledger.around(task)) for task in tasks]
+        await asyncio.sleep(0)
+        event.listen(
+            ledger._database._engine,  # type: ignore[attr-defined]
+            "before_cursor_execute",
+            lambda _1, _2, statement, *_3: said.append(statement),
+        )
+    assert [around.task.id for around in await asyncio.gather(*together)] == tasks
+    assert len([one for one in said if one.startswith("SELECT")]) == 3
+    await ledger.close()
 
 
 def no_such_task(book: SqlBook) -> None:

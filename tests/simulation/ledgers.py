@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -47,7 +48,7 @@ class WiredMemoryLedger(MemoryLedger):
         _tell(self._wire, claims)
         return claims
 
-    async def _read(self, do: Callable[[Book], T]) -> T:
+    async def _read(self, do: Callable[[Book], T], of: str | None = None) -> T:
         return await self._wire.call(name_of(do), lambda: self._on_book(do), self._fate(name_of(do)))
 
     async def _write(self, do: Callable[[Book], T]) -> T:
@@ -84,8 +85,8 @@ class WiredSqlLedger(SqlLedger):
         _tell(self._wire, claims)
         return claims
 
-    async def _read(self, do: Callable[[Book], T]) -> T:
-        return await self._faulty(name_of(do), super()._read, do)
+    async def _read(self, do: Callable[[Book], T], of: str | None = None) -> T:
+        return await self._faulty(name_of(do), partial(super()._read, of=of), do)
 
     async def _write(self, do: Callable[[Book], T]) -> T:
         def write(book: Book) -> T:

@@ -48,7 +48,7 @@ class BookLedger(BookRegister, Ledger):
         return await self._write(lambda book: lifecycle.submit(book, spec, idempotency_key, most_queued))
 
     async def task(self, task_id: str) -> Task:
-        return await self._read(lambda book: book.entry(task_id).task)
+        return await self._read(lambda book: book.entry(task_id).task, task_id)
 
     async def tasks(
         self,
@@ -72,7 +72,7 @@ class BookLedger(BookRegister, Ledger):
             book.entry(task_id)
             return [entry.task for entry in book.children(task_id)]
 
-        return await self._read(read)
+        return await self._read(read, task_id)
 
     async def around(self, task_id: str) -> Around:
         def read(book: Book) -> Around:
@@ -82,7 +82,7 @@ class BookLedger(BookRegister, Ledger):
                 return Around(task, book.now, children)
             return Around(task, book.now, children, book.workers(), book.pauses())
 
-        return await self._read(read)
+        return await self._read(read, task_id)
 
     async def chunks(
         self, task_id: str, limit: int = 1000, after: int = -1, state: ChunkState | None = None
@@ -103,7 +103,7 @@ class BookLedger(BookRegister, Ledger):
             book.entry(task_id)
             return look(book)
 
-        return await (self._read if limit <= FEW else self._read_much)(read)
+        return await (self._read if limit <= FEW else self._read_much)(read, task_id)
 
     async def flag(self, task_id: str, flag: Flag, reason: str | None = None) -> Task:
         return await self._write(lambda book: lifecycle.flag(book, task_id, flag, reason))

@@ -17,12 +17,12 @@ class Transactions(ABC):
         """The ledger's clock: seconds since 1970."""
 
     @abstractmethod
-    async def _read(self, do: Callable[[Book], T]) -> T:
-        """Run `do` on a steady view of the record."""
+    async def _read(self, do: Callable[[Book], T], of: str | None = None) -> T:
+        """Run `do` on a steady view of the record; `of` is the task it looks at first, where there is one."""
 
-    async def _read_much(self, do: Callable[[Book], T]) -> T:
+    async def _read_much(self, do: Callable[[Book], T], of: str | None = None) -> T:
         """The same for what may be thousands of rows."""
-        return await self._read(do)
+        return await self._read(do, of)
 
     @abstractmethod
     async def _write(self, do: Callable[[Book], T]) -> T:

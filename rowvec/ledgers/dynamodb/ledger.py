@@ -82,7 +82,7 @@ class DynamoLedger(BookLedger):
 
     # Transactions
 
-    async def _read(self, do: Callable[[DynamoBook], T]) -> T:
+    async def _read(self, do: Callable[[DynamoBook], T], of: str | None = None) -> T:  # noqa: ARG002
         return await self._on_thread(lambda: do(self._book()))
 
     async def _write(self, do: Callable[[DynamoBook], T]) -> T:

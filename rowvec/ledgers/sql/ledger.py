@@ -69,13 +69,13 @@ class SqlLedger(BookLedger):
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
-    async def _read(self, do: Callable[[Book], T]) -> T:
+    async def _read(self, do: Callable[[Book], T], of: str | None = None) -> T:
         try:
             return self._database.glance(do)
         except WouldWait:
-            return await self._reads.read(do)
+            return await self._reads.read(do, of)
 
-    async def _read_much(self, do: Callable[[Book], T]) -> T:
+    async def _read_much(self, do: Callable[[Book], T], of: str | None = None) -> T:  # noqa: ARG002
         return await _on(self._readers, lambda: self._database.read(do))
 
     async def _write(self, do: Callable[[Book], T]) -> T:

@@ -17,6 +17,7 @@ from rowvec.ledgers.sql.address import Address
 from rowvec.ledgers.sql.book import SqlBook
 from rowvec.ledgers.sql.database import Database, WouldWait
 from rowvec.ledgers.sql.held import HeldBook
+from rowvec.ledgers.sql.shared import SharedBook
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class Postgresql(Database):
             self._run(_WRITE, lambda connection, _: self._bring_up_to_date(connection))
 
     def read(self, do: Callable[[SqlBook], T]) -> T:
-        return self._run(_READ, lambda connection, now: do(HeldBook(connection, now, writes=False)))
+        return self._run(_READ, lambda connection, now: do(SharedBook(connection, now)))
 
     def glance(self, do: Callable[[SqlBook], T]) -> T:  # noqa: ARG002 (the contract's signature)
         raise WouldWait

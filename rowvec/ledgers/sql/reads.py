@@ -19,6 +19,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Look:
     do: Callable[[SqlBook], Any]
+    of: str | None
     answer: Future[Any] = field(default_factory=Future)
 
     def take(self, book: SqlBook) -> None:
@@ -46,9 +47,12 @@ class Reads:
         self._waiting: list[_Look] = []
         self._lock = Lock()
 
-    async def read(self, do: Callable[[SqlBook], T]) -> T:
-        """Raises what `do` raises, and Unavailable."""
-        look = _Look(do)
+    async def read(self, do: Callable[[SqlBook], T], of: str | None = None) -> T:
+        """`of` is the task that `do` looks at first, where there is one.
+
+        Raises what `do` raises, and Unavailable.
+        """
+        look = _Look(do, of)
         with self._lock:
             self._waiting.append(look)
             wakes = self._idle > 0
@@ -78,6 +82,7 @@ class Reads:
         """Where one of several is at fault each is read alone; who does not answer answers none of them."""
 
         def take_all(book: SqlBook) -> None:
+            book.foresee({look.of for look in looks if look.of is not None and not look.answer.done()})
             for look in looks:
                 look.take(book)
 

@@ -106,6 +106,9 @@ class LanceDBStore(VectorStore):
         with translated("*"):
             await asyncio.to_thread(_probe, self._folder)
 
+    async def warm_up(self) -> None:
+        await asyncio.to_thread(engine)
+
     async def close(self) -> None:
         async with self._connecting:
             for table in self._tables.values():
