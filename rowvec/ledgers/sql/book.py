@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    bindparam,
+    Select,
     delete,
-    exists,
     func,
     insert,
     select,
@@ -17,8 +16,8 @@ from sqlalchemy import (
 )
 
 from rowvec.ledgers.base import Allowance
-from rowvec.ledgers.books import rules
 from rowvec.ledgers.books.rules import Shelf
+from rowvec.ledgers.sql import statements
 from rowvec.ledgers.sql.columns import in_columns
 from rowvec.ledgers.sql.rows import (
     MARK,
@@ -30,20 +29,13 @@ from rowvec.ledgers.sql.rows import (
     worker_of,
     worker_row,
 )
+from rowvec.ledgers.sql.statements import is_
 from rowvec.ledgers.sql.tables import chunks, tasks, workers
-from rowvec.ledgers.sql.task_pages import OPEN, SqlTaskPages
-from rowvec.model import Chunk, ChunkState, Mark, PlannedChunk, TaskState, WorkerInfo
+from rowvec.ledgers.sql.task_pages import SqlTaskPages
+from rowvec.model import Chunk, ChunkState, Mark, PlannedChunk, WorkerInfo
 
 _FULL_SHELVES = 100
 """How many tasks of which a worker holds its fill may stand before one it may take from."""
-
-IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
-    (TaskState.PLANNING.value, TaskState.PROCESSING.value)
-)
-"""Tasks whose chunks are handed out."""
-
-# Made once: SQLAlchemy takes longer to put a statement together than the database to answer it.
-_CHUNKS, _WORKERS = select(chunks), select(workers).order_by(workers.c.id)
 
 
 class SqlBook(SqlTaskPages):
@@ -54,18 +46,18 @@ class SqlBook(SqlTaskPages):
     # Chunks
 
     def chunk(self, task_id: str, number: int) -> Chunk | None:
-        found = self._chunks(chunks.c.task_id == task_id, chunks.c.number == number)
-        return found[0] if found else None
+        asked = {"of_task": task_id, "at": number}
+        row = self._connection.execute(statements.ONE_CHUNK, asked).mappings().first()
+        return None if row is None else chunk_of(row)
 
     def chunks(self, task_id: str, limit: int, after: int, state: ChunkState | None) -> list[Chunk]:
-        wanted = [chunks.c.task_id == task_id, chunks.c.number > after]
-        if state is not None:
-            wanted.append(chunks.c.state == state.value)
-        return self._chunks(*wanted, limit=limit)
+        asked = {"of_task": task_id, "after": after, "many": limit}
+        if state is None:
+            return self._page(statements.ANY_CHUNKS, asked)
+        return self._page(statements.CHUNKS_SEEN, asked | {"state": state.value})
 
     def rejecting(self, task_id: str, limit: int, after: int) -> list[Chunk]:
-        wanted = (chunks.c.task_id == task_id, chunks.c.number > after, chunks.c.rejected > 0)
-        return self._chunks(*wanted, limit=limit)
+        return self._page(statements.REJECTING, {"of_task": task_id, "after": after, "many": limit})
 
     def marks(self, task_id: str, limit: int, after: int) -> list[Mark]:
         wanted = (chunks.c.task_id == task_id) & (chunks.c.number > after)
@@ -91,50 +83,32 @@ class SqlBook(SqlTaskPages):
     def put_chunks(self, changed: Sequence[Chunk]) -> None:
         if not changed:
             return
-        place = (chunks.c.task_id == bindparam("of_task")) & (chunks.c.number == bindparam("at"))
         rows = [{"of_task": c.task_id, "at": c.plan.number, **chunk_row(c)} for c in changed]
-        self._connection.execute(update(chunks).where(place), rows)
+        self._connection.execute(statements.PUT_CHUNKS, rows)
 
     def claimed(self, task_id: str) -> int:
-        query = select(func.count()).where(chunks.c.task_id == task_id, _is(ChunkState.CLAIMED))
+        query = select(func.count()).where(chunks.c.task_id == task_id, is_(ChunkState.CLAIMED))
         return self._connection.execute(query).scalar_one()
 
     def tasks_of(self, worker: str) -> list[str]:
-        query = select(chunks.c.task_id).where(chunks.c.worker == worker, _is(ChunkState.CLAIMED))
+        query = select(chunks.c.task_id).where(chunks.c.worker == worker, is_(ChunkState.CLAIMED))
         return list(self._connection.execute(query.distinct().order_by(chunks.c.task_id)).scalars())
 
     def claimed_by(self, worker: str, task_id: str) -> list[Chunk]:
-        return self._chunks(chunks.c.task_id == task_id, chunks.c.worker == worker, _is(ChunkState.CLAIMED))
+        return self._chunks(chunks.c.task_id == task_id, chunks.c.worker == worker, is_(ChunkState.CLAIMED))
 
     def shelves(self, worker: str, most: int, most_per_task: Allowance | None) -> list[Shelf]:
-        of_task = chunks.c.task_id == tasks.c.id
-        claimed = select(func.count()).where(of_task, _is(ChunkState.CLAIMED)).scalar_subquery()
-        mine = (
-            select(func.count())
-            .where(of_task, _is(ChunkState.CLAIMED), chunks.c.worker == worker)
-            .scalar_subquery()
-        )
-        due = select(chunks.c.number).where(of_task, *self._due()).correlate(tasks).limit(most)
-        ready = select(func.count()).select_from(due.subquery()).scalar_subquery()
-        query = (
-            select(tasks, claimed.label("claimed"), mine.label("mine"), ready.label("ready"))
-            .where(IN_WORK, exists().where(of_task, *self._due()))
-            .order_by("claimed", tasks.c.position)
-            .limit(most + _FULL_SHELVES)
-        )
+        asked = {"now": self.now, "worker": worker, "many": most, "at_most": most + _FULL_SHELVES}
         found = []
-        for row in self._connection.execute(query).mappings():
+        for row in self._connection.execute(statements.SHELVES, asked).mappings():
             task = entry_of(row).task
             room = most if most_per_task is None else most_per_task(task) - row["mine"]
             found.append(Shelf(task, row["claimed"], min(room, row["ready"])))
         return [shelf for shelf in found if shelf.room > 0]
 
     def take(self, task_id: str, most: int) -> list[Chunk]:
-        held = {"skip_locked": True}
-        return self._chunks(chunks.c.task_id == task_id, *self._due(), limit=most, held=held)
-
-    def _due(self) -> tuple[ColumnElement[bool], ...]:
-        return _is(ChunkState.READY), chunks.c.not_before <= self.now
+        asked = {"of_task": task_id, "now": self.now, "many": most}
+        return self._page(statements.READY_CHUNKS[self._writes], asked)
 
     def end_waits(self, task_id: str) -> None:
         waiting = (chunks.c.task_id == task_id) & (chunks.c.not_before > 0)
@@ -142,7 +116,7 @@ class SqlBook(SqlTaskPages):
 
     def reopen_failed(self, task_id: str) -> None:
         anew = {"state": ChunkState.READY.value, "attempts": 0, "crashes": 0, "not_before": 0.0}
-        failed = (chunks.c.task_id == task_id) & _is(ChunkState.FAILED)
+        failed = (chunks.c.task_id == task_id) & is_(ChunkState.FAILED)
         never = dict.fromkeys(("error", "last_worker", "started_at", "ended_at"))
         self._connection.execute(update(chunks).where(failed).values(anew | never))
 
@@ -152,15 +126,11 @@ class SqlBook(SqlTaskPages):
         gone = delete(chunks).where(of_task, chunks.c.number.in_(first))
         return self._connection.execute(gone).rowcount
 
-    def _chunks(
-        self,
-        *wanted: ColumnElement[bool],
-        limit: int | None = None,
-        held: Mapping[str, Any] | None = None,
-    ) -> list[Chunk]:
-        query = _CHUNKS.where(*wanted).order_by(chunks.c.task_id, chunks.c.number).limit(limit)
-        query = self._held(query, held)
-        return [chunk_of(row) for row in self._connection.execute(query).mappings()]
+    def _chunks(self, *wanted: ColumnElement[bool]) -> list[Chunk]:
+        return self._page(statements.CHUNKS.where(*wanted), {})
+
+    def _page(self, query: Select[Any], asked: Mapping[str, Any]) -> list[Chunk]:
+        return [chunk_of(row) for row in self._connection.execute(query, asked).mappings()]
 
     # Workers
 
@@ -168,17 +138,13 @@ class SqlBook(SqlTaskPages):
         self._replace(workers, worker_row(worker))
 
     def worker(self, worker: str) -> WorkerInfo | None:
-        query = self._held(select(workers).where(workers.c.id == worker), OPEN)
-        row = self._connection.execute(query).mappings().first()
+        query = statements.ONE_WORKER[self._writes]
+        row = self._connection.execute(query, {"wanted": worker}).mappings().first()
         return None if row is None else worker_of(row)
 
     def workers(self) -> list[WorkerInfo]:
-        rows = self._connection.execute(_WORKERS).mappings()
+        rows = self._connection.execute(statements.WORKERS).mappings()
         return [worker_of(row) for row in rows]
 
     def drop_worker(self, worker: str) -> None:
         self._connection.execute(delete(workers).where(workers.c.id == worker))
-
-
-def _is(state: ChunkState) -> ColumnElement[bool]:
-    return chunks.c.state == state.value

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from rowvec.ledgers.sql.book import IN_WORK, SqlBook
+from rowvec.ledgers.sql.book import SqlBook
 from rowvec.ledgers.sql.rows import worker_row
+from rowvec.ledgers.sql.statements import IN_WORK
 from rowvec.ledgers.sql.tables import tasks, workers
 from rowvec.model import Chunk, WorkerInfo
+
+_SHARED = (
+    select(tasks.c.position)
+    .where(tasks.c.id == bindparam("wanted"), IN_WORK)
+    .with_for_update(read=True, key_share=True)
+)
 
 
 class HeldBook(SqlBook):
@@ -22,8 +29,7 @@ class HeldBook(SqlBook):
         self._connection.execute(select(func.pg_advisory_xact_lock(_number_of(subject)))).scalar_one()
 
     def take(self, task_id: str, most: int) -> list[Chunk]:
-        query = select(tasks.c.position).where(tasks.c.id == task_id, IN_WORK)
-        shared = self._connection.execute(query.with_for_update(read=True, key_share=True)).first()
+        shared = self._connection.execute(_SHARED, {"wanted": task_id}).first()
         return [] if shared is None else super().take(task_id, most)
 
     def put_worker(self, worker: WorkerInfo) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from rowvec.api_key import ApiKey
 from rowvec.ledgers.books.book import Book, Drawn, Filling
@@ -16,6 +16,11 @@ from rowvec.model import ProviderPause
 from rowvec.tally import Tally
 
 _DEPARTED = "departed"
+# Made once, as those of tasks and chunks are (statements.py).
+_FILLING = select(namespaces).where(namespaces.c.name == bindparam("wanted"))
+_KEY = select(api_keys).where(api_keys.c.id == bindparam("wanted"))
+_DRAWN = select(accounts).where(accounts.c.id == bindparam("wanted"))
+_PAUSES = select(provider_pauses).order_by(provider_pauses.c.provider)
 
 
 class SqlRegister(Book):
@@ -24,8 +29,7 @@ class SqlRegister(Book):
         self._connection = connection
 
     def filling(self, namespace: str) -> Filling | None:
-        query = select(namespaces).where(namespaces.c.name == namespace)
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_FILLING, {"wanted": namespace}).mappings().first()
         return None if row is None else Filling(row["model"], row["dimension"])
 
     def fill(self, namespace: str, filling: Filling) -> None:
@@ -33,8 +37,7 @@ class SqlRegister(Book):
         self._connection.execute(insert(namespaces).values(row))
 
     def key(self, key_id: str) -> ApiKey | None:
-        query = select(api_keys).where(api_keys.c.id == key_id)
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_KEY, {"wanted": key_id}).mappings().first()
         return None if row is None else key_of(row)
 
     def keys(self) -> list[ApiKey]:
@@ -45,8 +48,7 @@ class SqlRegister(Book):
         self._replace(api_keys, key_row(key))
 
     def drawn(self, account: str) -> Drawn | None:
-        query = select(accounts).where(accounts.c.id == account)
-        row = self._connection.execute(query).mappings().first()
+        row = self._connection.execute(_DRAWN, {"wanted": account}).mappings().first()
         return None if row is None else Drawn(row["period"], row["used"])
 
     def put_drawn(self, account: str, drawn: Drawn) -> None:
@@ -56,8 +58,7 @@ class SqlRegister(Book):
         self._connection.execute(delete(accounts).where(accounts.c.id == account))
 
     def pauses(self) -> list[ProviderPause]:
-        query = select(provider_pauses).order_by(provider_pauses.c.provider)
-        return [pause_of(row) for row in self._connection.execute(query).mappings()]
+        return [pause_of(row) for row in self._connection.execute(_PAUSES).mappings()]
 
     def put_pause(self, pause: ProviderPause) -> None:
         self._connection.execute(insert(provider_pauses).values(asdict(pause)))
