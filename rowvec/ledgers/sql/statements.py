@@ -1,7 +1,6 @@
 """The statements of every chunk and every status, made once.
 
-SQLAlchemy takes longer to put one together than the database to answer it, and half as long again to
-recognise one that it has seen before.
+To put them together took two thirds of the CPU of a claim, and the database a thirtieth to answer them.
 """
 
 from __future__ import annotations
@@ -50,7 +49,6 @@ IN_WORK = (tasks.c.seen == rules.PROCESSING) & tasks.c.state.in_(
 _RUNNING = (rules.PENDING, rules.PROCESSING)
 """How tasks are seen that have neither ended nor are on hold."""
 
-
 BY_KEY = TASKS.where(tasks.c.idempotency_key == bindparam("key")).order_by(tasks.c.position.desc()).limit(1)
 RUNNING_ALIKE = (
     TASKS.where(tasks.c.fingerprint == bindparam("fingerprint"), tasks.c.seen.in_(rules.UNENDED))
@@ -91,12 +89,11 @@ ONE_CHUNK = select(chunks).where(chunks.c.task_id == bindparam("of_task"), chunk
 PUT_CHUNKS = update(chunks).where(
     chunks.c.task_id == bindparam("of_task"), chunks.c.number == bindparam("at")
 )
-_PAGE = (CHUNKS.where(chunks.c.task_id == bindparam("of_task"), chunks.c.number > bindparam("after"))).limit(
-    bindparam("many")
-)
-ANY_CHUNKS = _PAGE
-CHUNKS_SEEN = _PAGE.where(chunks.c.state == bindparam("state"))
-REJECTING = _PAGE.where(chunks.c.rejected > 0)
+ANY_CHUNKS = CHUNKS.where(
+    chunks.c.task_id == bindparam("of_task"), chunks.c.number > bindparam("after")
+).limit(bindparam("many"))
+CHUNKS_SEEN = ANY_CHUNKS.where(chunks.c.state == bindparam("state"))
+REJECTING = ANY_CHUNKS.where(chunks.c.rejected > 0)
 _DUE = is_(ChunkState.READY), chunks.c.not_before <= bindparam("now")
 READY_CHUNKS = held(
     CHUNKS.where(chunks.c.task_id == bindparam("of_task"), *_DUE).limit(bindparam("many")), **FREE
