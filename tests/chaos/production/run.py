@@ -38,6 +38,8 @@ SECONDS_A_BLOW = 4.0
 """At first: the budget of tokens follows what blows take, so that the rows last as long as they do."""
 SECONDS_BETWEEN = 1.5
 """Beside what a blow takes by itself."""
+VERIFY_SECONDS = 900.0
+"""For the answer: every vector is asked for, of a store that fails. Two minutes were too few for 200,000."""
 
 SLOTS = 16
 """Chunks that a worker has under way at most: as many as its clients of OpenAI and Pinecone are worth."""
@@ -221,7 +223,7 @@ class Chaos:
 
     def _verified(self, whole: Production, outcome: Outcome) -> dict[str, Any] | None:
         """None where the store took longer than a lease, which is short here: it may be asked again."""
-        answer = whole.service.http.post(f"/api/v1/tasks/{outcome.task_id}/verify")
+        answer = whole.service.http.post(f"/api/v1/tasks/{outcome.task_id}/verify", timeout=VERIFY_SECONDS)
         if answer.status_code == 503:
             return None
         verified: dict[str, Any] = answer.raise_for_status().json()
