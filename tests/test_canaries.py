@@ -164,10 +164,13 @@ def test_no_canary_gets_out(service: Service, status: int) -> None:
 
 
 def test_a_provider_that_repeats_a_key_is_heard(service: Service) -> None:
-    """What the parrot says does come this far, without the key: the test above looks at the right places."""
+    """What the parrot says does come this far, without the key: the test above looks at the right places.
+
+    In its place is what the filter of logs and words puts there, or, from OpenAI, what its own client does.
+    """
     stopped(service, sent_to_the_parrot(service, 401, "heard"))
     everything = b"".join(data for _, data in kept(service))
-    assert redaction.INSTEAD.encode() in everything
+    assert any(sign.encode() in everything for sign in (redaction.INSTEAD, "Authorization …"))
 
 
 @pytest.mark.anyio
