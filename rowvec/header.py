@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
 from rowvec.errors import InvalidRequest, SourceDamaged
-from rowvec.records import Fault, Frames, frame, line_ends, parse
+from rowvec.fields import parse
+from rowvec.records import Fault, Frames, frame, line_ends
 from rowvec.spec import Dialect
 
 CANDIDATES = ",;\t|"

@@ -15,9 +15,10 @@ from itertools import pairwise
 import numpy as np
 
 from rowvec.errors import SourceDamaged
+from rowvec.fields import parse
 from rowvec.header import Header
 from rowvec.reader import ChunkRows
-from rowvec.records import Frames, Offsets, parse
+from rowvec.records import Frames, Offsets
 
 _FEWEST = 3
 """So many records of one other width are no accident."""

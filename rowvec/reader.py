@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from rowvec.encoding import HALF_A_PAIR, is_half_a_pair
 from rowvec.errors import SourceChanged
-from rowvec.fields import count_fields
+from rowvec.fields import count_fields, parse
 from rowvec.model import PlannedChunk
-from rowvec.records import Fault, Frames, frame, parse
+from rowvec.records import Fault, Frames, frame
 from rowvec.rejection import Rejection
 from rowvec.sources.base import Source
 from rowvec.spec import TaskSpec

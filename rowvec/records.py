@@ -13,8 +13,6 @@ are bad, and why, follows from the record's own bytes; so chunks read alone give
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowvec.exact import LINE_END, ExactScan, Verdict
-from rowvec.fields import lines_of
 
 Offsets = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -66,38 +63,6 @@ def frame(
     end that more bytes could change is left out.
     """
     return Framer(delimiter, max_record_bytes, offset, line).feed(data, final)
-
-
-def parse(text: str, delimiter: str, max_field: int) -> Iterator[list[str]]:
-    """The values of each record of `text`, by a parser that agrees with the framing; blank lines give `[]`.
-
-    Raises csv.Error where quotes do not fit.
-    """
-    if csv.field_size_limit() < max_field:
-        csv.field_size_limit(max_field)
-    return _values(iter(lines_of(text)), delimiter, csv.field_size_limit())
-
-
-def _values(lines: Iterator[str], delimiter: str, max_field: int) -> Iterator[list[str]]:
-    """The csv module's reading of the lines; it is asked only where a line has a quote, or is long.
-
-    All other lines are what stands between their delimiters, which `str.split` says in a sixth of the time.
-    """
-    held: list[str] = []
-    reader = csv.reader(_with(held, lines), delimiter=delimiter, strict=True)
-    for line in lines:
-        if '"' in line or len(line) > max_field:
-            held.append(line)
-            yield next(reader)
-        else:
-            plain = line.rstrip("\r\n")
-            yield plain.split(delimiter) if plain else []
-
-
-def _with(held: list[str], lines: Iterator[str]) -> Iterator[str]:
-    """What is held, then the lines that follow it."""
-    while (line := held.pop() if held else next(lines, None)) is not None:
-        yield line
 
 
 @dataclass(frozen=True, slots=True)

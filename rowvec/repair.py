@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from rowvec.errors import InvalidRequest
+from rowvec.fields import parse
 from rowvec.machine import Machine
 from rowvec.model import Task
 from rowvec.reader import CONTENT_BYTES, ChunkRows
-from rowvec.records import parse
 from rowvec.rejected import rejections
 from rowvec.rejection import Rejection
 from rowvec.spec import TaskSpec

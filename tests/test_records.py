@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rowvec import records
 from rowvec.exact import ExactScan
-from rowvec.records import Fault, Framer, frame, line_ends, parse
+from rowvec.fields import parse
+from rowvec.records import Fault, Framer, frame, line_ends
 
 NO_LIMIT = 1 << 20
 nasty = st.lists(

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from app.api.status import status_of
 from rowvec.errors import InvalidRequest, UnknownTask, WrongState
+from rowvec.fields import parse
 from rowvec.intake import TaskRequest, submit
 from rowvec.model import Task, TaskState
-from rowvec.records import parse
 from rowvec.rejected import rejections
 from rowvec.repair import LEAD, MISSING, OPEN, delimiter_of, guarded, repair_table, unguarded
 from tests.worker_kit import Workshop

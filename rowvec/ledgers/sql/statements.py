@@ -85,19 +85,14 @@ def idle(states: Sequence[TaskState]) -> Both:
 # Chunks
 
 CHUNKS = select(chunks).order_by(chunks.c.task_id, chunks.c.number)
-ONE_CHUNK = select(chunks).where(chunks.c.task_id == bindparam("of_task"), chunks.c.number == bindparam("at"))
-PUT_CHUNKS = update(chunks).where(
-    chunks.c.task_id == bindparam("of_task"), chunks.c.number == bindparam("at")
-)
-ANY_CHUNKS = CHUNKS.where(
-    chunks.c.task_id == bindparam("of_task"), chunks.c.number > bindparam("after")
-).limit(bindparam("many"))
+_OF_TASK = chunks.c.task_id == bindparam("of_task")
+_AT = _OF_TASK & (chunks.c.number == bindparam("at"))
+ONE_CHUNK, PUT_CHUNKS = select(chunks).where(_AT), update(chunks).where(_AT)
+ANY_CHUNKS = CHUNKS.where(_OF_TASK, chunks.c.number > bindparam("after")).limit(bindparam("many"))
 CHUNKS_SEEN = ANY_CHUNKS.where(chunks.c.state == bindparam("state"))
 REJECTING = ANY_CHUNKS.where(chunks.c.rejected > 0)
 _DUE = is_(ChunkState.READY), chunks.c.not_before <= bindparam("now")
-READY_CHUNKS = held(
-    CHUNKS.where(chunks.c.task_id == bindparam("of_task"), *_DUE).limit(bindparam("many")), **FREE
-)
+READY_CHUNKS = held(CHUNKS.where(_OF_TASK, *_DUE).limit(bindparam("many")), **FREE)
 
 
 def _shelves() -> Select[Any]:

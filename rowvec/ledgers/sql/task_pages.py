@@ -76,19 +76,17 @@ class SqlTaskPages(SqlRegister):
         query = statements.newest(below is not None, seen is not None, tenant is not None)
         asked = {"many": limit, "below": below, "seen": seen, "tenant": tenant}
         given = {name: value for name, value in asked.items() if value is not None}
-        return [entry_of(row) for row in self._connection.execute(query, given).mappings()]
+        return self._entries_of(query, given)
 
     def unended(self) -> list[Entry]:
         return self._entries(tasks.c.seen.in_(rules.UNENDED))
 
     def children(self, task_id: str) -> list[Entry]:
-        rows = self._connection.execute(statements.CHILDREN, {"wanted": task_id}).mappings()
-        return [entry_of(row) for row in rows]
+        return self._entries_of(statements.CHILDREN, {"wanted": task_id})
 
     def idle(self, states: Sequence[TaskState], limit: int) -> list[Entry]:
         query = statements.idle(tuple(states))[self._writes]
-        rows = self._connection.execute(query, {"now": self.now, "many": limit}).mappings()
-        return [entry_of(row) for row in rows]
+        return self._entries_of(query, {"now": self.now, "many": limit})
 
     def held_by(self, worker: str) -> list[Entry]:
         return self._entries(tasks.c.worker == worker, held=OPEN)
@@ -117,4 +115,7 @@ class SqlTaskPages(SqlRegister):
         query = statements.TASKS.where(*wanted).order_by(tasks.c.position)
         if held is not None and self._writes:
             query = query.with_for_update(**held)
-        return [entry_of(row) for row in self._connection.execute(query).mappings()]
+        return self._entries_of(query, {})
+
+    def _entries_of(self, query: Select[Any], asked: Mapping[str, Any]) -> list[Entry]:
+        return [entry_of(row) for row in self._connection.execute(query, asked).mappings()]
