@@ -18,10 +18,17 @@ from app.workers.priority import stand_back
 
 stand_back()
 group = Path("/proc/self/autogroup")
-print(os.nice(0), group.read_text().split()[-1] if group.exists() else "none")
+said = group.read_text().split() if group.exists() else []
+print(os.nice(0), said[-1] if said else "none")
 """
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = Path("/proc/self/autogroup").exists()
+GROUP = Path("/proc/self/autogroup")
+
+
+def group_of_this_process() -> str:
+    """The niceness of its session's group; "none" on a kernel without groups, or in no session (it reads empty)."""
+    said = GROUP.read_text().split() if GROUP.exists() else []
+    return said[-1] if said else "none"
 
 
 def seen(own_session: bool) -> list[str]:
@@ -41,6 +48,5 @@ def test_a_worker_is_nicer_than_who_started_it(own_session: bool) -> None:
 
 def test_a_session_of_its_own_stands_back_and_one_it_shares_does_not() -> None:
     """Linux weighs sessions against each other, and niceness only within one."""
-    outside = Path("/proc/self/autogroup").read_text().split()[-1] if GROUPS else "none"
-    assert seen(own_session=True)[1] == (str(NICENESS) if GROUPS else "none")
-    assert seen(own_session=False)[1] == outside
+    assert seen(own_session=True)[1] == (str(NICENESS) if GROUP.exists() else "none")
+    assert seen(own_session=False)[1] == group_of_this_process()
