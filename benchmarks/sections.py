@@ -1,4 +1,4 @@
-"""All that is measured, in this order: what a user asks first comes first. A new section is a file and a line here."""
+"""All that is measured, in this order: what a user asks first. A new section is a file and a line here."""
 
 from __future__ import annotations
 

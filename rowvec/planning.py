@@ -22,7 +22,7 @@ async def run_plan(machine: Machine, lease: Lease) -> None:
     """
     task, fence = lease.claim.task, lease.claim.fence
     check_embedder(machine, task.spec)
-    await TimedStore.under(machine, lease).prepare(task.spec.dimension)
+    await TimedStore(machine.store, task.spec.namespace, lease.check).prepare(task.spec.dimension)
     closed = await ensure_export(machine, lease)
     await ensure_copy(machine, lease)
     source, spec = await opened(machine, task.id, closed)

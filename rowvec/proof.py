@@ -30,7 +30,7 @@ async def prove(machine: Machine, lease: Lease, manifests: Sequence[Written], ow
     task = lease.claim.task
     if task.spec.verify is Verify.NONE:
         return
-    store = TimedStore.under(machine, lease)
+    store = TimedStore.under(machine.store, lease)
     await store.catch_up()
     if await machine.files.size(_wish(task.id)) is not None:
         async with auditing(machine, store, task, manifests, own, settled=True) as audit:

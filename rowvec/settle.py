@@ -10,7 +10,6 @@ from rowvec.again import write_again
 from rowvec.describe import doubled_reason
 from rowvec.doubles import Double, find_doubles
 from rowvec.errors import UnknownTask
-from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease
 from rowvec.ledgers.base import Ledger
 from rowvec.leftovers import drop_leftovers
@@ -41,10 +40,9 @@ async def run_settle(machine: Machine, lease: Lease) -> None:
     Raises LeaseLost, RetryLater, PauseNeeded or TaskFailed.
     """
     task, fence = lease.claim.task, lease.claim.fence
-    await lease.gates.check(lease.ledger, VECTOR_STORE)
     manifests = await written(done_chunks(machine.ledger, task.id))
     settlement = Settlement()
-    store = TimedStore.under(machine, lease)
+    store = TimedStore.under(machine.store, lease)
     await store.catch_up()
     async for doubles in find_doubles(machine.files, manifests, task.counts.upserted):
         for batch in _batched(doubles):

@@ -100,15 +100,15 @@ class _Job:
         """A row lands whole or not at all: remove what refused rows have there. What other rows with their
         ids have there stays."""
         numbers = {entries[place].row_id: entries[place].number for place in self.out.refused}
-        timed = TimedStore(self.vectors, self.namespace, self.lease.check)
-        stored = await outlast(self.lease, lambda: timed.stamps(list(numbers)))
+        timed = TimedStore.under(self.vectors, self.lease)
+        stored = await timed.stamps(list(numbers))
         own = [
             stamp.id
             for stamp in stored
             if (stamp.task_id, stamp.row_number) == (self.task_id, numbers[stamp.row_id])
         ]
         if own:
-            await outlast(self.lease, lambda: timed.delete(own))
+            await timed.delete(own)
 
 
 def _shape(entry: Entry) -> tuple[str, int]:

@@ -1,15 +1,21 @@
-"""Calls of the vector store that end in time: one that hangs must not outlive the lease it is made under."""
+"""Calls of the vector store that end in time: one that hangs must not outlive the lease it is made under.
+
+One that fails is tried again in its place: who settles a task or proves it makes thousands of them, and
+would begin from the first one else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rowvec.errors import Unavailable
+from rowvec.gates import VECTOR_STORE
 from rowvec.lease import Lease
 from rowvec.machine import Machine
+from rowvec.retry import outlast
 from rowvec.vectors import Stamp
 from rowvec.vectorstores.base import VectorStore
 
@@ -28,9 +34,18 @@ async def in_time(left: float, what: str, call: Awaitable[T]) -> T:
         raise Unavailable(f"the vector store took longer than {seconds:.0f} s {what}") from error
 
 
+class Trying(Protocol):
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's result, of one try or of several."""
+
+
+async def once(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
+
+
 @dataclass(frozen=True, slots=True)
 class TimedStore:
-    """One namespace of a vector store. `left` tells before each call how many seconds there are for it.
+    """One namespace of a vector store. `left` tells before each try how many seconds there are for it.
 
     Each call raises what the store raises, what `left` raises, and Unavailable when it takes longer.
     """
@@ -38,11 +53,21 @@ class TimedStore:
     store: VectorStore
     namespace: str
     left: Callable[[], Awaitable[float]]
+    trying: Trying = once
 
     @staticmethod
-    def under(machine: Machine, lease: Lease) -> TimedStore:
-        """For the holder of a claim, who asks the ledger before each call whether it still is."""
-        return TimedStore(machine.store, lease.claim.task.spec.namespace, lease.check)
+    def under(store: VectorStore, lease: Lease) -> TimedStore:
+        """For the holder of a claim, who asks before each try whether it still is, and whether the store is
+        paused. Weather is outlasted."""
+
+        async def left() -> float:
+            await lease.gates.check(lease.ledger, VECTOR_STORE)
+            return await lease.check()
+
+        async def trying(call: Callable[[], Awaitable[T]]) -> T:
+            return await outlast(lease, call)
+
+        return TimedStore(store, lease.claim.task.spec.namespace, left, trying)
 
     @staticmethod
     def at_the_door(machine: Machine, namespace: str) -> TimedStore:
@@ -75,10 +100,16 @@ class TimedStore:
         )
 
     async def of_task(self, task_id: str) -> AsyncIterator[Sequence[Stamp]]:
-        """The stamps of all vectors of this task, some at a time, each portion in its own time."""
+        """The stamps of all vectors of this task, some at a time, each portion in its own time.
+
+        Tried once: a list that was broken off does not go on.
+        """
         portions = self.store.of_task(self.namespace, task_id)
-        while (portion := await self._timed("to list vectors", lambda: anext(portions, None))) is not None:
+        while (portion := await self._once("to list vectors", lambda: anext(portions, None))) is not None:
             yield portion
 
     async def _timed(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        return await self.trying(lambda: self._once(what, call))
+
+    async def _once(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         return await in_time(await self.left(), what, call())

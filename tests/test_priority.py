@@ -26,7 +26,7 @@ GROUP = Path("/proc/self/autogroup")
 
 
 def group_of_this_process() -> str:
-    """The niceness of its session's group; "none" on a kernel without groups, or in no session (it reads empty)."""
+    """The niceness of its session's group; "none" on a kernel without groups, or in none (it reads empty)."""
     said = GROUP.read_text().split() if GROUP.exists() else []
     return said[-1] if said else "none"
 

@@ -21,7 +21,7 @@ STOPS = Rates(steps_to_stop=40)
 """Processes are stopped, often past their lease, and go on; nothing else goes wrong."""
 MANY_STOPS = Rates(steps_to_stop=20)
 CALM = Rates()
-TELLING = ((1, None), (3, None), (6, None), (9, None), (65, MANY_STOPS), (87, MANY_STOPS))
+TELLING = ((1, None), (3, None), (6, None), (9, None), (74, MANY_STOPS), (105, MANY_STOPS))
 """Few seeds that catch every broken machine."""
 
 

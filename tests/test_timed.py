@@ -1,4 +1,5 @@
-"""A call of the vector store that hangs is tried again, before the lease that it is made under ends."""
+"""A call of the vector store that fails is tried again in its place, and one that hangs before the lease that
+it is made under ends."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import pytest
 
 from rowvec.errors import LeaseLost, Unavailable
 from rowvec.intake import TaskRequest, submit
-from rowvec.model import TaskState
+from rowvec.model import Task, TaskState
 from rowvec.spec import Verify
 from rowvec.timed import TimedStore
 from rowvec.vectors import Stamp, VectorBatch
@@ -33,50 +34,65 @@ CALLS: dict[str, Callable[[TimedStore], Awaitable[object]]] = {
 }
 
 
-class Hanging(WatchedStore):
-    """The first call of each kind never comes back."""
+class Met(WatchedStore):
+    """Remembers the kinds of its calls, in their order. What the first of each kind meets is said below."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hung: list[str] = []
+        self.calls: list[str] = []
 
     async def prepare(self, namespace: str, dimension: int) -> None:
-        await self._hang("prepare")
+        await self._meet("prepare")
         await super().prepare(namespace, dimension)
 
     async def upsert(self, namespace: str, batch: VectorBatch) -> None:
-        await self._hang("upsert")
+        await self._meet("upsert")
         await super().upsert(namespace, batch)
 
     async def catch_up(self, namespace: str) -> None:
-        await self._hang("catch_up")
+        await self._meet("catch_up")
 
     async def stamps(self, namespace: str, row_ids: Sequence[str]) -> list[Stamp]:
-        await self._hang("stamps")
+        await self._meet("stamps")
         return await super().stamps(namespace, row_ids)
 
     async def delete(self, namespace: str, ids: Sequence[str]) -> None:
-        await self._hang("delete")
+        await self._meet("delete")
         await super().delete(namespace, ids)
 
     async def count(self, namespace: str) -> int:
-        await self._hang("count")
+        await self._meet("count")
         return await super().count(namespace)
 
-    async def _hang(self, name: str) -> None:
-        if name not in self.hung:
-            self.hung.append(name)
-            await asyncio.Event().wait()
+    async def _meet(self, name: str) -> None:
+        self.calls.append(name)
+        if self.calls.count(name) == 1:
+            await self._first()
+
+    async def _first(self) -> None:
+        """Of a kind."""
 
 
-async def test_a_task_ends_though_each_call_hangs_once(tmp_path: Path) -> None:
-    """No call holds up a task for longer than a lease; what hung is done again, and nothing is lost."""
-    shop = Workshop(tmp_path, max_tokens=8, lease_seconds=LEASE)
-    long = " ".join(f"word{n}" for n in range(30))
-    shop.write({"shrinks": long, "stays": "text"})
+class Hanging(Met):
+    """The first call of each kind never comes back."""
+
+    async def _first(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Failing(Met):
+    """The first call of each kind fails."""
+
+    async def _first(self) -> None:
+        raise Unavailable("the store is away", retry_after=0.0)
+
+
+async def settled_beside(store: Met, folder: Path, lease_seconds: float) -> tuple[Task, dict[str, int]]:
+    """A task that replaces the rows of an earlier one and is verified before it ends, and what is stored."""
+    shop = Workshop(folder, max_tokens=8, lease_seconds=lease_seconds)
+    shop.write({"shrinks": " ".join(f"word{n}" for n in range(30)), "stays": "text"})
     await shop.end_of(await shop.submit())
 
-    store = Hanging()
     store._namespaces = shop.store._namespaces
     shop.machine = replace(shop.machine, store=store)
     shop.store = store
@@ -85,10 +101,30 @@ async def test_a_task_ends_though_each_call_hangs_once(tmp_path: Path) -> None:
         "local", "rows.csv", "default", id_column="id", text_columns=["text"], verify=Verify.ALL
     )
     ended = await shop.end_of((await submit(shop.machine, wish)).task.id)
+    return ended, await shop.stored()
+
+
+async def test_a_task_ends_though_each_call_hangs_once(tmp_path: Path) -> None:
+    """No call holds up a task for longer than a lease; what hung is done again, and nothing is lost."""
+    store = Hanging()
+    ended, stored = await settled_beside(store, tmp_path, LEASE)
 
     assert (ended.state, ended.error) == (TaskState.COMPLETED, None)
-    assert set(store.hung) == {"prepare", "upsert", "catch_up", "stamps", "delete", "count"}
-    assert (await shop.stored()).keys() == {"shrinks", "stays"}
+    assert set(store.calls) == {"prepare", "upsert", "catch_up", "stamps", "delete", "count"}
+    assert stored.keys() == {"shrinks", "stays"}
+
+
+async def test_a_call_that_fails_begins_nothing_anew(tmp_path: Path) -> None:
+    """But planning, whose first call it is. Settling would come from one failure to the next."""
+    store = Failing()
+    ended, stored = await settled_beside(store, tmp_path, 60.0)
+
+    assert (ended.state, ended.error, ended.fence) == (TaskState.COMPLETED, None, 3)
+    assert store.calls == [
+        *("prepare", "prepare", "upsert", "upsert", "catch_up", "catch_up", "count", "count"),
+        *("stamps", "stamps", "delete", "delete", "catch_up", "count", "stamps"),
+    ]
+    assert stored.keys() == {"shrinks", "stays"}
 
 
 @pytest.fixture(scope="module")
@@ -123,4 +159,4 @@ async def test_nothing_is_called_without_a_lease(name: str) -> None:
     store = Hanging()
     with pytest.raises(LeaseLost):
         await CALLS[name](TimedStore(store, "ns", left))
-    assert store.hung == []
+    assert store.calls == []

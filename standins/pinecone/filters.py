@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from standins.pinecone.refusals import invalid
 
 MOST_VALUES = 10_000
@@ -20,13 +22,16 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class Filter:
-    """`equal` is (field, values) when it asks for nothing else than one of these values in that field."""
+    """`equal` is (field, values) when it asks for nothing else than one of these values in that field.
+    `unlike` is what metadata in JSON that holds it does not match, where the filter is that simple.
+    """
 
     def __init__(self, spec: Any) -> None:
         if not isinstance(spec, dict) or not spec:
             raise invalid("The filter must be a non-empty object of filter predicates.")
         self.matches = _all(spec)
         self.equal = _equality(spec)
+        self.unlike = _inequality(spec)
 
 
 def _equality(spec: dict[str, Any]) -> tuple[str, list[Any]] | None:
@@ -40,6 +45,16 @@ def _equality(spec: dict[str, Any]) -> tuple[str, list[Any]] | None:
     if len(wanted) == 1 and "$eq" in wanted:
         return field, [wanted["$eq"]]
     return (field, wanted["$in"]) if len(wanted) == 1 and "$in" in wanted else None
+
+
+def _inequality(spec: dict[str, Any]) -> bytes | None:
+    """The field with the one string that it must not be. In a string of JSON no quotes stand unescaped, and
+    metadata holds no objects: where this is found, it is that very field."""
+    [(field, wanted), *more] = spec.items()
+    if more or field.startswith("$") or not isinstance(wanted, dict) or wanted.keys() != {"$ne"}:
+        return None
+    value = wanted["$ne"]
+    return msgspec.json.encode({field: value})[1:-1] if isinstance(value, str) else None
 
 
 def _all(spec: dict[str, Any]) -> Test:

@@ -99,9 +99,11 @@ class Namespace:
         return self._sorted
 
     def metadata(self, record: Record) -> dict[str, Any]:
-        raw = self.shelf.get(record.metadata_at, record.metadata_size)
-        found: dict[str, Any] = msgspec.json.decode(raw)
+        found: dict[str, Any] = msgspec.json.decode(self._raw(record))
         return found
+
+    def _raw(self, record: Record) -> bytes:
+        return self.shelf.get(record.metadata_at, record.metadata_size)
 
     def vector(self, record: Record, size: int) -> bytes | None:
         """Its float32 values, None when they were not kept."""
@@ -114,9 +116,12 @@ class Namespace:
             for value in wanted.equal[1]:
                 yield from (id_ for id_ in postings.get(value, ()) if id_ > after)
             return
-        for id_, record in self._records.items():
-            if id_ > after and wanted.matches(self.metadata(Record.unpack(record))):
-                yield id_
+        for id_, packed_ in self._records.items():
+            if id_ > after:
+                raw = self._raw(Record.unpack(packed_))
+                unlike = wanted.unlike is not None and wanted.unlike in raw
+                if not unlike and wanted.matches(msgspec.json.decode(raw)):
+                    yield id_
 
     def page(self, wanted: Filter, after: str, limit: int) -> list[str]:
         """The first ids beyond `after` in order."""
