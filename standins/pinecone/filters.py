@@ -22,16 +22,20 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class Filter:
-    """`equal` is (field, values) when it asks for nothing else than one of these values in that field.
-    `unlike` is what metadata in JSON that holds it does not match, where the filter is that simple.
-    """
+    """`equal` is (field, values) when it asks for nothing else than one of these values in that field."""
 
     def __init__(self, spec: Any) -> None:
         if not isinstance(spec, dict) or not spec:
             raise invalid("The filter must be a non-empty object of filter predicates.")
         self.matches = _all(spec)
         self.equal = _equality(spec)
-        self.unlike = _inequality(spec)
+        self._unlike = _inequality(spec)
+
+    def matches_json(self, metadata: bytes) -> bool:
+        """The same of metadata as it is kept, which need not be decoded where it holds what it must not."""
+        if any(unlike in metadata for unlike in self._unlike):
+            return False
+        return self.matches(msgspec.json.decode(metadata))
 
 
 def _equality(spec: dict[str, Any]) -> tuple[str, list[Any]] | None:
@@ -47,14 +51,17 @@ def _equality(spec: dict[str, Any]) -> tuple[str, list[Any]] | None:
     return (field, wanted["$in"]) if len(wanted) == 1 and "$in" in wanted else None
 
 
-def _inequality(spec: dict[str, Any]) -> bytes | None:
-    """The field with the one string that it must not be. In a string of JSON no quotes stand unescaped, and
-    metadata holds no objects: where this is found, it is that very field."""
+def _inequality(spec: dict[str, Any]) -> tuple[bytes, ...]:
+    """The field with the one string that it must not be, as it stands in JSON, first or after another. Quotes
+    within a string are escaped, and metadata holds no objects: where this is found, it is that very field."""
     [(field, wanted), *more] = spec.items()
     if more or field.startswith("$") or not isinstance(wanted, dict) or wanted.keys() != {"$ne"}:
-        return None
+        return ()
     value = wanted["$ne"]
-    return msgspec.json.encode({field: value})[1:-1] if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return ()
+    entry = msgspec.json.encode({field: value})[1:-1]
+    return b"{" + entry, b"," + entry
 
 
 def _all(spec: dict[str, Any]) -> Test:

@@ -116,12 +116,9 @@ class Namespace:
             for value in wanted.equal[1]:
                 yield from (id_ for id_ in postings.get(value, ()) if id_ > after)
             return
-        for id_, packed_ in self._records.items():
-            if id_ > after:
-                raw = self._raw(Record.unpack(packed_))
-                unlike = wanted.unlike is not None and wanted.unlike in raw
-                if not unlike and wanted.matches(msgspec.json.decode(raw)):
-                    yield id_
+        for id_, kept in self._records.items():
+            if id_ > after and wanted.matches_json(self._raw(Record.unpack(kept))):
+                yield id_
 
     def page(self, wanted: Filter, after: str, limit: int) -> list[str]:
         """The first ids beyond `after` in order."""
