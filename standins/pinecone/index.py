@@ -91,7 +91,7 @@ class Index:
     def count_matching(self, name: str, wanted: Any) -> int:
         filter_ = self.filter(wanted)
         namespace = self._seen(name)
-        return 0 if namespace is None else sum(1 for _ in set(namespace.matching(filter_)))
+        return 0 if namespace is None else sum(1 for _ in namespace.matching(filter_))
 
     def listed(
         self, name: str, prefix: str, limit: int, after: str

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 import struct
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -14,6 +16,8 @@ import msgspec
 from standins.pinecone.filters import Filter
 from standins.pinecone.shelf import Shelf
 
+FEW = 16
+"""Where not one vector in so many is alike, those alone are put in order."""
 _RECORD = struct.Struct("<8s8sqqI")
 NOT_KEPT = -1
 Apply = Callable[[], None]
@@ -109,20 +113,33 @@ class Namespace:
         """Its float32 values, None when they were not kept."""
         return None if record.vector_at == NOT_KEPT else self.shelf.get(record.vector_at, size)
 
-    def matching(self, wanted: Filter, after: str = "") -> Iterator[str]:
-        """Ids beyond `after` whose metadata matches, in no order."""
+    def matching(self, wanted: Filter) -> Iterable[str]:
+        """Ids whose metadata matches, each once, in no order."""
         if wanted.equal is not None:
-            postings = self._posted(wanted.equal[0])
-            for value in wanted.equal[1]:
-                yield from (id_ for id_ in postings.get(value, ()) if id_ > after)
-            return
-        for id_, kept in self._records.items():
-            if id_ > after and wanted.matches_json(self._raw(Record.unpack(kept))):
-                yield id_
+            return self._alike(*wanted.equal)
+        return (id_ for id_ in self._records if self._matches(wanted, id_))
 
     def page(self, wanted: Filter, after: str, limit: int) -> list[str]:
-        """The first ids beyond `after` in order."""
-        return heapq.nsmallest(limit, set(self.matching(wanted, after)))
+        """The first ids beyond `after` in order. A walk through all pages looks at each vector once."""
+        if wanted.equal is None:
+            return list(islice((id_ for id_ in self._beyond(after) if self._matches(wanted, id_)), limit))
+        alike = self._alike(*wanted.equal)
+        if len(alike) * FEW < len(self._records):
+            return heapq.nsmallest(limit, (id_ for id_ in alike if id_ > after))
+        return list(islice((id_ for id_ in self._beyond(after) if id_ in alike), limit))
+
+    def _beyond(self, after: str) -> Iterator[str]:
+        ids = self.ids()
+        return (ids[at] for at in range(bisect_right(ids, after), len(ids)))
+
+    def _matches(self, wanted: Filter, id_: str) -> bool:
+        return wanted.matches_json(self._raw(Record.unpack(self._records[id_])))
+
+    def _alike(self, name: str, values: Iterable[Any]) -> set[str]:
+        """Ids that hold one of these values in the field."""
+        posted = self._posted(name)
+        found = [posted[value] for value in values if value in posted]
+        return found[0] if len(found) == 1 else set().union(*found)
 
     def committed(self) -> Iterator[tuple[str, Record]]:
         """All that landed, whether reads see it yet or not: after this they do."""
