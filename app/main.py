@@ -32,7 +32,7 @@ from app.config import Settings, settings
 from app.web.refusals import for_people
 from app.web.routes import router as pages
 from app.web.site import Site
-from app.workers.doorbell import check_broker, doorbell_for
+from app.workers.doorbell import LocalDoorbell, check_broker, doorbell_for
 from app.workers.embedded import Supervisor
 from rowvec import __version__
 from rowvec.machine import Machine
@@ -82,7 +82,8 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             await machine.ledger.ready()
             if not given:
                 await _hand_out_first_key(machine)
-            service = Service(config, machine, Keyring(machine.ledger, given), answers, doorbell_for(config))
+            doorbell = LocalDoorbell(supervisor.wake) if supervisor else doorbell_for(config)
+            service = Service(config, machine, Keyring(machine.ledger, given), answers, doorbell)
             app.state.service = service
             app.state.site = Site.open(config)
             if supervisor:

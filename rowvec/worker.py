@@ -130,10 +130,14 @@ class Worker:
         if not piece.cancelled() and (error := piece.exception()):
             self._broken = error
 
+    def wake(self) -> None:
+        """Look for work at once."""
+        self._woken.set()
+
     async def rest(self) -> None:
         """Look for work at once; returns when nothing runs any more and nothing more was handed out."""
         self._resting.clear()
-        self._woken.set()
+        self.wake()
         await self._resting.wait()
 
     async def _tell_others(self, claims: Sequence[Claim]) -> None:

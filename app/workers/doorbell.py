@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import structlog
 from redis.asyncio import Redis
@@ -33,11 +34,14 @@ def _shown(url: str) -> str:
     return url.partition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
-class NoDoorbell(Doorbell):
-    """The embedded worker looks four times a second."""
+class LocalDoorbell(Doorbell):
+    """Wakes the embedded worker where this process keeps it. Another's looks four times a second."""
+
+    def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+        self._wake = wake
 
     async def ring(self) -> None:
-        return
+        self._wake()
 
     async def ping(self) -> bool:
         return False
@@ -99,4 +103,5 @@ def _is_redis(url: str) -> bool:
 
 
 def doorbell_for(config: Settings) -> Doorbell:
-    return CeleryDoorbell(config.broker_url) if config.broker_url else NoDoorbell()
+    """For who keeps no worker."""
+    return CeleryDoorbell(config.broker_url) if config.broker_url else LocalDoorbell()

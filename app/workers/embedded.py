@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -42,6 +43,11 @@ class Supervisor:
     def worker_running(self) -> bool:
         return self._child is not None and self._child.returncode is None
 
+    def wake(self) -> None:
+        """Have the worker look for work at once, where this process keeps it."""
+        if self.worker_running and self._child and self._child.stdin:
+            self._child.stdin.write(b"\n")
+
     async def start(self) -> None:
         self._keeper = asyncio.create_task(self._keep())
 
@@ -66,7 +72,7 @@ class Supervisor:
             await asyncio.sleep(self._retry)
 
     async def _run_child(self, lock: int) -> None:
-        """Until the child ends; its standard input stays open as long as this process lives."""
+        """Until the child ends. Its standard input wakes it, and stays open as long as this process lives."""
         self._child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.workers.embedded", SUPERVISED,
             stdin=asyncio.subprocess.PIPE, pass_fds=(lock,), env=self._environment(),
@@ -95,21 +101,24 @@ async def work(config: Settings, supervised: bool) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # A terminal's Ctrl-C reaches the whole group; supervised, the parent decides when to stop.
     loop.add_signal_handler(signal.SIGINT, (lambda: None) if supervised else stop.set)
-    if supervised:
-        loop.add_reader(sys.stdin.fileno(), _on_input, loop, stop)
     machine = assemble(config)
+    worker = Worker(machine)
+    if supervised:
+        loop.add_reader(sys.stdin.fileno(), _on_input, loop, stop, worker.wake)
     try:
         await machine.ledger.ready()
         keep_for_good()
-        worker = Worker(machine)
         async with housekeeping(machine), reporting(config, OfWorker(worker)):
             await worker.run(stop)
     finally:
         await machine.close()
 
 
-def _on_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 1024):
+def _on_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, wake: Callable[[], None]) -> None:
+    """Whatever comes wakes the worker; the end of it stops it."""
+    if os.read(sys.stdin.fileno(), 1024):
+        wake()
+    else:
         loop.remove_reader(sys.stdin.fileno())
         stop.set()
 
