@@ -17,6 +17,7 @@ from rowvec.errors import NotConfigured
 from rowvec.filestores.base import FileStore
 from rowvec.gates import Gates
 from rowvec.governor import Governor
+from rowvec.in_flight import InFlight
 from rowvec.kept import Kept
 from rowvec.ledgers.base import Ledger
 from rowvec.rates import Rates
@@ -57,6 +58,7 @@ class Machine:
     limits: Limits = Limits()
     governor: Governor = field(default_factory=Governor)
     gates: Gates = field(default_factory=Gates)
+    in_flight: InFlight = field(default_factory=InFlight)
     kept: Kept[Job] = field(default_factory=Kept)
     disk: Disk = field(default_factory=Disk)
     redact: Redactor = field(default_factory=Redactor)

@@ -2,6 +2,7 @@
 
     read → describe → embed → store → record → commit
 
+From the embedding on a chunk is in flight; of a task there are few at a time, and one more is read meanwhile.
 Everything before the commit may be done twice (the same chunk gives the same ids and values);
 the commit happens once, under the fence of the claim. A crash anywhere leaves the chunk to be
 taken back by the sweeper and run again.
@@ -36,13 +37,14 @@ async def run_chunk(machine: Machine, lease: Lease) -> None:
     """
     task, chunk = lease.claim.task, _claimed_chunk(lease)
     await machine.disk.check()
-    await tolerance.check(machine, task)
     rows, described = await read_and_describe(machine, task.spec, chunk)
-    landing = await land(machine, lease, described)
-    notes = [*described.notes, *landing.notes(rows, described)]
-    files = await _record(machine, lease, landing.entries(), notes)
-    counts = _count(rows, described, landing, notes)
-    await _commit(machine, lease, counts, files)
+    async with machine.in_flight.room(task):
+        await tolerance.check(machine, task)
+        landing = await land(machine, lease, described)
+        notes = [*described.notes, *landing.notes(rows, described)]
+        files = await _record(machine, lease, landing.entries(), notes)
+        counts = _count(rows, described, landing, notes)
+        await _commit(machine, lease, counts, files)
     machine.kept.drop(lease.claim)
 
 

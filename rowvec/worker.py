@@ -16,9 +16,10 @@ import structlog
 from rowvec.aftermath import Aftermath
 from rowvec.errors import RetryLater
 from rowvec.handover import hand_all_over
+from rowvec.in_flight import allowance
 from rowvec.lease import Heartbeat, Lease
 from rowvec.machine import Machine
-from rowvec.model import Claim, Counts, Task, WorkerInfo, WorkKind
+from rowvec.model import Claim, Counts, WorkerInfo, WorkKind
 from rowvec.pipeline import run_chunk
 from rowvec.planning import run_plan
 from rowvec.retry import RetryPolicy
@@ -31,11 +32,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 RUN = {WorkKind.PLAN: run_plan, WorkKind.CHUNK: run_chunk, WorkKind.SETTLE: run_settle}
-
-
-def allowance(task: Task) -> int:
-    """Chunks of a task that one worker may hold, and so lose when it is killed: two, or 2 % of the rows."""
-    return max(2, task.rows_planned // (50 * task.spec.chunk_size))
 
 
 class Worker:
