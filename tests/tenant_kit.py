@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,6 +101,16 @@ def sent(api: httpx2.Client, **wish: Any) -> str:
     answer = send(api, **wish)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["task_id"])
+
+
+def until(api: httpx2.Client, task_id: str, *states: str) -> dict[str, Any]:
+    """The status once it is one of these. Raises TimeoutError when it never is."""
+    give_up = time.monotonic() + 60
+    while (status := api.get(f"/api/v1/status/{task_id}").json())["status"] not in states:
+        if time.monotonic() > give_up:
+            raise TimeoutError(status)
+        time.sleep(0.05)
+    return dict(status)
 
 
 def told(answer: httpx2.Response, *names: str) -> tuple[int, dict[str, Any]]:

@@ -22,7 +22,7 @@ from rowvec.ledgers.register import task_account
 from rowvec.model import DAY, Hold
 from rowvec.purse import Purse, day_account, most_tokens
 from tests.contracts.ledger_kit import Clock, spec
-from tests.tenant_kit import TABLE, House, house, send, sent
+from tests.tenant_kit import TABLE, House, house, send, sent, until
 from tests.worker_kit import Workshop
 
 ROWS = 40
@@ -42,16 +42,6 @@ def limited(home: House, name: str, **limits: Any) -> str:
 def upload(api: httpx2.Client, table: str = LONG) -> str:
     answer = api.post("/api/v1/files", content=table, headers={"Content-Type": "text/csv"})
     return str(answer.raise_for_status().json()["file_id"])
-
-
-def until(api: httpx2.Client, task_id: str, *states: str) -> dict[str, Any]:
-    """The status once it is one of these. Raises TimeoutError when it never is."""
-    give_up = time.monotonic() + 60
-    while (status := api.get(f"/api/v1/status/{task_id}").json())["status"] not in states:
-        if time.monotonic() > give_up:
-            raise TimeoutError(status)
-        time.sleep(0.05)
-    return dict(status)
 
 
 def refused(answer: httpx2.Response, words: str) -> None:

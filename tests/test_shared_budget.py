@@ -123,7 +123,7 @@ async def test_after_a_flush_nobody_has_a_burst(tmp_path: Path) -> None:
             server.flush()
             moments = Moments()
             sent = [await moments.of(budget.book(1)) for budget in (one, other, one, other)]
-            assert sent[-1] >= 0.4
+            assert sent[-1] >= 0.35  # 0.4 by Redis's clock, which is not quite ours; a burst takes no time
 
 
 async def test_who_joins_has_later_what_nobody_has_used_meanwhile(redis_server: RedisServer) -> None:

@@ -16,7 +16,7 @@ from app.api.auth import Administering, Writing
 from app.keys import for_tenant, successor
 from rowvec.api_key import Grants, Scope
 from tests.http_service import follow
-from tests.tenant_kit import House, house, routes, send, sent, told
+from tests.tenant_kit import House, house, routes, send, sent, told, until
 
 ROUTES = sorted((method, route.path) for route in routes() for method in route.methods or ())
 OF_A_TASK = [(method, path) for method, path in ROUTES if "{task_id}" in path]
@@ -250,9 +250,8 @@ def test_revocation_holds_at_once_in_every_process(home: House) -> None:
     """The next request to either process is refused, and a stream that is open ends."""
     key_id = home.hand_out("revoked", for_tenant("acme", Grants(Scope.WRITE)))
     with home.api("revoked") as api, home.api("revoked", home.second) as there:
-        waiting = sent(api, namespace="acme.revoked")
-        api.post(f"/api/v1/tasks/{waiting}/pause")
-        assert there.get(f"/api/v1/status/{waiting}").status_code == 200
+        waiting = sent(api, namespace="acme.revoked", max_tokens=1)
+        until(there, waiting, "paused")
         with there.stream("GET", f"/api/v1/tasks/{waiting}/events") as stream:
             lines = stream.iter_lines()
             assert next(lines).startswith("event:")

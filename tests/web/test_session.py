@@ -65,10 +65,14 @@ def test_other_keys_are_refused_in_words(shared: House, key: str, words: str) ->
 
 
 def test_failures_are_limited_and_successes_are_not(shared: House) -> None:
-    """By address, whichever process is asked."""
+    """By address and minute, whichever process is asked. Where a minute ends meanwhile, ten more may fail."""
     there = {"X-Forwarded-For": "203.0.113.7"}
     assert {signed_in(shared, OPERATOR, **there).status_code for _ in range(12)} == {303}
-    assert [signed_in(shared, "wrong", **there).status_code for _ in range(11)] == [401] * 10 + [429]
+    answers = [signed_in(shared, "wrong", **there).status_code for _ in range(10)]
+    assert answers == [401] * 10
+    while answers[-1] == 401 and len(answers) <= 20:
+        answers.append(signed_in(shared, "wrong", **there).status_code)
+    assert answers[-1] == 429
     assert signed_in(shared, OPERATOR, **there).status_code == 429
     assert signed_in(shared, OPERATOR, **{"X-Forwarded-For": "203.0.113.8"}).status_code == 303
 
