@@ -104,10 +104,7 @@ class Job:
         self.busy = True
         try:
             await self.answers()
-            seen = self._governor.refusals
-            await self._flight.all(
-                [_Request(self, lease, seen).run(low, high) for low, high in self._requests()]
-            )
+            await self._flight.all([_Request(self, lease).run(low, high) for low, high in self._requests()])
         finally:
             self.busy = False
 
@@ -156,15 +153,15 @@ class Job:
         self.out.refused[self.out.owners[place]] = reason
         self._done[place] = True
 
-    async def check_embedder(self, lease: Lease, seen: int) -> None:
+    async def check_embedder(self, lease: Lease) -> None:
         """Raises Unusable as long as not even another text gets its vector, TaskFailed where it gets one of
         another dimension, too."""
         try:
-            self.out.tokens += (await self.ask([ANY_TEXT], lease, seen)).tokens
+            self.out.tokens += (await self.ask([ANY_TEXT], lease)).tokens
         except OtherDimension as error:
             raise TaskFailed(error.message) from error
 
-    async def ask(self, texts: Sequence[str], lease: Lease, seen: int) -> Embedding:
+    async def ask(self, texts: Sequence[str], lease: Lease) -> Embedding:
         """One request. A 429 makes everyone wait, and the same batch is sent again.
 
         Raises LeaseLost where the work is put off meanwhile.
@@ -176,7 +173,7 @@ class Job:
             try:
                 with self._flight.request() as sent:
                     async with (
-                        self._governor.turn(budget, seen) as turn,
+                        self._governor.turn(budget, lease.refusals) as turn,
                         purse.taken(most) as taken,
                         _within(lease.heartbeat.left()),
                     ):
@@ -215,7 +212,6 @@ class _Request:
 
     job: Job
     lease: Lease
-    seen: int
 
     async def run(self, low: int, high: int, tries: int = TRIES_TOGETHER) -> bool:
         """Ask for these texts. True when all of them were taken at once."""
@@ -257,15 +253,15 @@ class _Asking:
 
     async def ask(self) -> Embedding:
         """Raises Unusable while another try is worth it, then InputRefused; all else as `Job.ask`."""
-        job, lease, seen = self.request.job, self.request.lease, self.request.seen
+        job, lease = self.request.job, self.request.lease
         try:
-            return await job.ask(self.texts, lease, seen)
+            return await job.ask(self.texts, lease)
         except Unusable as error:
             self.failed += 1
             if self.failed < self.tries:
                 raise
             if len(self.texts) == 1 or isinstance(error, OtherDimension):
-                await job.check_embedder(lease, seen)
+                await job.check_embedder(lease)
             raise InputRefused(
                 f"Asked {self.failed} times, no answer could be used, though that for another text could: "
                 f"{error.message}"

@@ -41,7 +41,8 @@ class Lease:
     """One claim of one worker. Fences do not reach the vector store: this check stands before it.
 
     `more` is to be called when the ledger has more to hand out than before, `done` with the counts of a chunk
-    that is committed.
+    that is committed. `refusals` is how often the embedder had refused the account when the work was claimed,
+    None where nobody counts.
     """
 
     ledger: Ledger
@@ -52,6 +53,7 @@ class Lease:
     gates: Gates = field(default_factory=Gates)
     more: Callable[[], None] = lambda: None
     done: Callable[[Counts], None] = lambda _: None
+    refusals: int | None = None
 
     async def check(self) -> float:
         """Seconds that are left for a call to the outside. Raises LeaseLost when there are none.

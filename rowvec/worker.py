@@ -169,7 +169,8 @@ class Worker:
         def done(counts: Counts) -> None:
             self.telling.committed(counts, asyncio.get_running_loop().time() - begun)
 
-        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, done)
+        refusals = machine.governor.refusals
+        lease = Lease(machine.ledger, self.id, claim, heart, self._waits, machine.gates, more, done, refusals)
         try:
             await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import html
 import json
 import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
-from rowvec.errors import LeaseLost
-from rowvec.ledgers.base import Ledger
-from tests.contracts.ledger_kit import planned_task, worker
 from tests.http_service import follow
-from tests.tenant_kit import House, house, sent
+from tests.tenant_kit import House, house, sent, until
 from tests.web.page_kit import Visitor
 
 HOSTILE = "id,title\n" + "".join(
@@ -35,8 +32,13 @@ LIVE = ("chunks", "errors")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("house")) as made:
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("house") / "tables"
+
+
+@pytest.fixture(scope="module")
+def home(tables: Path) -> Iterator[House]:
+    with house(tables.parent) as made:
         yield made
 
 
@@ -120,9 +122,9 @@ def test_errors_are_grouped_and_downloaded(home: House, admin: Visitor, task: st
     assert admin.get(f"/tasks/{task}/rejected?group=nonsense").status_code == 422
 
 
-def test_failed_chunks_are_retried_by_group(home: House, task: str) -> None:
+def test_failed_chunks_are_retried_by_group(home: House, tables: Path, task: str) -> None:
     """From the page and over the API; a key that may only read sees no button, and is refused."""
-    failed = home.ask(made_to_fail)
+    failed = made_to_fail(home, tables)
     with visitor(home, "operator") as operator:
         page = operator.get(f"/tasks/{failed}/errors").text
         assert is_harmless(page) and "Retry these" in page
@@ -140,23 +142,18 @@ def test_failed_chunks_are_retried_by_group(home: House, task: str) -> None:
         assert (none.status_code, none.json()["code"]) == (409, "wrong-state")
 
 
-async def made_to_fail(ledger: Ledger) -> str:
-    """A task whose source is gone, with one failed chunk.
-
-    The services' own workers may be quicker, or a busy machine outlasts the lease: then it is another task.
-    """
-    await ledger.pause_provider("embedder", "so that nobody else takes it")
-    try:
-        await ledger.enlist(worker("seed"))
-        for _ in range(20):
-            with contextlib.suppress(ValueError, AssertionError, LeaseLost):
-                task = await planned_task(ledger, 1, "gone.csv", by="seed")
-                (claim,) = await ledger.claim("seed", 1)
-                await ledger.give_up(task.id, 0, claim.fence, 'shard 7 is <b>gone</b>: "x"')
-                return task.id
-    finally:
-        await ledger.resume_provider("embedder")
-    raise RuntimeError("the services' workers took every one of twenty tasks")
+def made_to_fail(home: House, tables: Path) -> str:
+    """A task of the operator's whose file goes away while its chunks wait for the embedder."""
+    table = tables / "<b>gone<b>.csv"
+    table.write_text("id,title\n" + "".join(f"p{n},lamp {n}\n" for n in range(200)))
+    with home.api("operator") as api:
+        api.post("/api/v1/providers/embedder/pause").raise_for_status()
+        failed = sent(api, data_source="s3_csv", s3_key=table.name, batch_size=1)
+        until(api, failed, "processing")
+        table.unlink()
+        api.post("/api/v1/providers/embedder/resume").raise_for_status()
+        until(api, failed, "failed")
+    return failed
 
 
 def test_a_foreign_task_has_no_pages(home: House, admin: Visitor, task: str) -> None:
