@@ -57,6 +57,14 @@ def test_only_time_in_which_a_worker_and_the_ledger_were_there_counts() -> None:
     assert taken_over(holds(LOST_ONCE), blows[:1], there)[TOGETHER].seconds == [1.0]
 
 
+def test_a_worker_that_was_buried_is_there_under_its_new_name_only() -> None:
+    """Its process is alive, but what it is asked for under the old one it can never take."""
+    again = "here-22-cc"
+    held = holds([note(1.0, "claimed", again), note(9.0, "done")])
+    came = {B: 0.0, again: 1.0}
+    assert presence(came, [], full(held, 1)).spans == [(0.0, 1.0), (9.0, inf)]
+
+
 def test_work_that_is_back_waits_for_a_worker_that_may_have_more() -> None:
     """Until it is back it waits for nobody's room: that somebody sees the dead takes what it takes."""
     held = holds([

@@ -51,14 +51,16 @@ def presence(
     came: Mapping[str, float], blows: Iterable[Blow], full: Mapping[str, list[Span]] = NEVER_FULL
 ) -> Presence:
     """Of workers that were neither killed nor stopped, nor had all they may have. `came`: when each was first
-    in the ledger, by id; `full`: when it could take no more."""
+    in the ledger, by id; `full`: when it could take no more. A process that was buried comes under a new id:
+    under the old one nothing is given to it any more."""
     blows = list(blows)
     without_ledger = [(blow.at, blow.until) for blow in blows if blow.kind == POSTGRES]
     spans: list[Span] = []
     for worker, since in came.items():
         pid = pid_of(worker)
         struck = [(b.at, b.until or inf) for b in blows if b.pid == pid and b.at >= since]
-        spans += _left(since, sorted([*without_ledger, *struck, *full.get(worker, ())]))
+        anew = [(at, inf) for other, at in came.items() if pid_of(other) == pid and at > since]
+        spans += _left(since, sorted([*without_ledger, *struck, *full.get(worker, ()), *anew]))
     return Presence(list(_merged(sorted(spans))))
 
 
