@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.pace import pace
 from benchmarks.peers import catalog
 from benchmarks.readings import Readings
 from benchmarks.report import told, write_report
@@ -44,7 +45,7 @@ def _measured(section: AnySection, sizes: Sizes, readings: Readings, write: bool
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         for case, reading in section.measure(Path(folder), sizes):
             print(f"{section.name}: {case} measured", file=sys.stderr)
-            readings = readings.with_reading(section.name, case, reading)
+            readings = readings.with_reading(section.name, case, reading, pace())
             if write:
                 readings.save(RECORD)
     return readings

@@ -17,10 +17,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One reading: when it was taken, in UTC, and its figures."""
+    """One reading: when it was taken, in UTC, its figures, and the machine's pace, 0 if not asked."""
 
     at: str
     figures: Any
+    pace: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ class Readings:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
-    def with_reading(self, section: str, case: str, reading: object) -> Readings:
+    def with_reading(self, section: str, case: str, reading: object, pace: float = 0.0) -> Readings:
         """These and one more, which takes the place of an earlier one of its case."""
         at = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-        taken = Taken(at, msgspec.to_builtins(reading))
+        taken = Taken(at, msgspec.to_builtins(reading), pace)
         cases = {**self.sections.get(section, {}), case: taken}
         return replace(self, sections={**self.sections, section: cases})
 
@@ -64,6 +65,11 @@ class Readings:
         """From the first to the last reading of a section; empty where there are none."""
         moments = sorted(taken.at for taken in self.sections.get(section, {}).values())
         return " to ".join(dict.fromkeys((moments[0], moments[-1]))) if moments else ""
+
+    def paces(self, section: str) -> list[float]:
+        """The least and the most of the machine in a section's readings; empty where they do not tell."""
+        known = [taken.pace for taken in self.sections.get(section, {}).values() if taken.pace]
+        return [min(known), max(known)] if known else []
 
 
 def this_machine() -> str:

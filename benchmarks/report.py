@@ -56,11 +56,15 @@ def _goal_table(goals: Iterable[Goal]) -> list[str]:
 
 def _section(section: AnySection, findings: Findings, readings: Readings) -> Iterator[str]:
     when = readings.when(section.name)
-    yield (
-        f"Measured {when} UTC, by `python -m benchmarks --only {section.name}`." if when else "Not measured."
-    )
+    measured = f"Measured {when} UTC, by `python -m benchmarks --only {section.name}`."
+    yield f"{measured}{_pace(readings.paces(section.name))}" if when else "Not measured."
     for table in findings.tables if when else ():
         yield from ("", *_markdown(table))
+
+
+def _pace(paces: Sequence[float]) -> str:
+    words = " to ".join(dict.fromkeys(f"{pace:.0f}" for pace in paces))
+    return f" The machine's pace: {words} µs." if words else ""
 
 
 def _markdown(table: Table) -> list[str]:

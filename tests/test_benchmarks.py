@@ -19,6 +19,7 @@ from benchmarks.budget import Use
 from benchmarks.findings import Findings, Plot, Table, at_least, at_most
 from benchmarks.latency import percentile
 from benchmarks.ledger_seed import seed_ledger
+from benchmarks.pace import pace
 from benchmarks.process import Account, cpu_seconds, memory_mb, peak_mb
 from benchmarks.readings import Readings
 from benchmarks.section import Section
@@ -172,6 +173,15 @@ def test_a_missed_goal_is_told_as_missed() -> None:
     assert "| high enough | ≥ 10 rows/s | 12.5 rows/s | met |" in told
     assert "| never measured | ≤ 1 MB | – | not measured |" in told
     assert "Python 3." in told and " UTC" in told
+
+
+def test_the_pace_of_the_machine_is_told_beside_what_was_measured_at_it() -> None:
+    """From the fastest to the slowest reading; nothing where nobody asked for it."""
+    readings = Readings.none().with_reading("example", "1", 12.5)
+    assert "pace" not in "\n".join(report.told([SECTION], readings))
+    readings = readings.with_reading("example", "2", 1.0, 411.7).with_reading("example", "3", 1.0, 298.2)
+    assert "The machine's pace: 298 to 412 µs." in "\n".join(report.told([SECTION], readings))
+    assert 0 < pace() < 1e6
 
 
 def test_readings_come_back_from_their_file_unless_of_another_machine(tmp_path: Path) -> None:
