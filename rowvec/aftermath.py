@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 
@@ -30,15 +32,18 @@ class Aftermath:
         self._retry = retry
         self._waits = waits
         self._telling = telling
+        self._pauses = _Pauses()
 
-    async def of(self, claim: Claim, error: Exception) -> None:
+    async def of(self, claim: Claim, error: Exception, begun: float) -> None:
         """Tell the ledger what an error means for the work, however long the ledger is away.
 
-        A lease lost meanwhile means that nothing is to be said.
+        `begun` is when the work was, on the event loop's clock. A lease lost meanwhile means that nothing is
+        to be said.
         """
+        pauses = isinstance(error, PauseNeeded) and self._pauses.are_news(claim.task.id, begun)
         while True:
             try:
-                await self._tell(claim, error)
+                await self._tell(claim, error, pauses)
                 return
             except LeaseLost:
                 log.info("lease lost", **_where(claim))
@@ -47,13 +52,14 @@ class Aftermath:
                 log.warning("ledger unavailable", error=away.message, **_where(claim))
                 await asyncio.sleep(1.0)
 
-    async def _tell(self, claim: Claim, error: Exception) -> None:
+    async def _tell(self, claim: Claim, error: Exception, pauses: bool) -> None:
         if isinstance(error, ProviderPaused):
             await hand_over(self._machine, claim)
             await self._hand_back(claim, None, await self._machine.ledger.now() + PAUSED_SECONDS)
         elif isinstance(error, PauseNeeded):
-            with suppress(WrongState):
-                await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
+            if pauses:
+                with suppress(WrongState):
+                    await self._machine.ledger.flag(claim.task.id, Flag.PAUSE, error.message)
             await hand_over(self._machine, claim)
             await self._hand_back(claim, None, 0.0)
         elif isinstance(error, LeaseLost):
@@ -96,6 +102,25 @@ class Aftermath:
             self._telling.given_up(claim)
         else:
             await ledger.fail(task_id, claim.fence, error)
+
+
+class _Pauses:
+    """When this process last paused which task: work that was begun before tells nothing new. Its task is on
+    hold still, or somebody has let it go on since, and would see it stop again for what is mended."""
+
+    def __init__(self, most: int = 1_000) -> None:
+        self._most = most
+        self._at: OrderedDict[str, float] = OrderedDict()
+
+    def are_news(self, task_id: str, begun: float) -> bool:
+        """Is a task to be paused for work that was begun then? If so, that is noted."""
+        if begun <= self._at.get(task_id, -math.inf):
+            return False
+        self._at[task_id] = asyncio.get_running_loop().time()
+        self._at.move_to_end(task_id)
+        if len(self._at) > self._most:
+            self._at.popitem(last=False)
+        return True
 
 
 def _where(claim: Claim) -> dict[str, Any]:

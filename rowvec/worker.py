@@ -174,7 +174,7 @@ class Worker:
         try:
             await RUN[claim.kind](machine, lease)
         except Exception as error:  # noqa: BLE001 - here every error gets its meaning
-            await self._aftermath.of(claim, self._machine.redact.clean(error))
+            await self._aftermath.of(claim, self._machine.redact.clean(error), begun)
 
     # Being alive
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from rowvec import steer
 from rowvec.errors import QuotaExhausted, RateLimited, SourceChanged
 from rowvec.model import ChunkState, Flag, Hold, Task, TaskState
 from rowvec.rejected import rejections
+from rowvec.vectors import Embedding
 from rowvec.verify import verify
-from tests.worker_kit import Workshop
+from tests.worker_kit import WatchedEmbedder, Workshop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quiet")]
 
@@ -140,6 +143,40 @@ async def test_an_empty_account_pauses_the_task_and_nothing_committed_is_paid_ag
     assert held.reason == "no units left"
     assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 100)
     assert sorted(shop.embedder.given) == sorted(numbered(100))
+
+
+class SlowRefusal(WatchedEmbedder):
+    """An account that is refused once for each of two texts; the one that is `held` hears of it late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = {"soon", "late"}
+
+    async def embed(self, texts: Sequence[str]) -> Embedding:
+        (text,) = texts
+        if text not in self.refused:
+            return await super().embed(texts)
+        self.refused.remove(text)
+        if text == "late":
+            self.entered.set()
+            await self.opened.wait()
+        else:
+            await self.entered.wait()
+        raise QuotaExhausted("no units left")
+
+
+async def test_a_task_that_goes_on_is_not_paused_for_what_was_refused_before(shop: Workshop) -> None:
+    """A person has paid and resumed; what comes in late is the answer to a request of before."""
+    embedder = SlowRefusal()
+    shop.machine = replace(shop.machine, embedder=embedder)
+    shop.write(["soon", "late"])
+    task_id = await shop.submit(chunk_size=1)
+    async with shop.worker():
+        await shop.ledger.until(task_id, is_paused)
+        await shop.ledger.flag(task_id, Flag.RESUME)
+        embedder.opened.set()
+        ended = await shop.ledger.until(task_id, lambda task: task.state.ended or is_paused(task))
+    assert (ended.state, ended.counts.upserted) == (TaskState.COMPLETED, 2)
 
 
 # Failures

@@ -43,6 +43,13 @@ class Journey:
         page.wait_for_url("**/new/table?**")
         self.see(TAME, "Will be embedded", *CELLS)
 
+    def try_the_sample(self) -> None:
+        """Of the service, by its button, to the page about it."""
+        page = self.person.page
+        page.goto(f"{self.person.url}/new")
+        self.press("Try the sample")
+        page.wait_for_url("**/new/table?**")
+
     def choose(self, **options: str) -> None:
         """Fill in options by the names of their fields, and wait for the preview to follow."""
         page = self.person.page

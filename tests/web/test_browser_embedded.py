@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -29,7 +31,7 @@ def journey(browser: Browser, service: Service) -> Iterator[Journey]:
     @contextmanager
     def held() -> Iterator[None]:
         worker = service.worker()
-        freeze(worker)
+        freeze_aside(worker, service.data / "ledger.db")
         try:
             yield
         finally:
@@ -39,6 +41,23 @@ def journey(browser: Browser, service: Service) -> Iterator[Journey]:
     with person(browser, service.url) as visitor:
         visitor.sign_in(service.key)
         yield Journey(visitor, held)
+
+
+def freeze_aside(worker: psutil.Process, ledger: Path) -> None:
+    """Stands still, but not in the midst of a write, for the end of which the service would wait."""
+
+    def stands_aside() -> bool:
+        freeze(worker)
+        with closing(sqlite3.connect(ledger, timeout=1.0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                worker.resume()
+                return False
+            connection.rollback()
+        return True
+
+    until(stands_aside, "the worker always writes")
 
 
 def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service, tmp_path: Path) -> None:
@@ -89,8 +108,7 @@ def test_a_table_fails_is_mended_and_searched(journey: Journey, service: Service
 def test_a_paused_task_gets_more_tokens(journey: Journey) -> None:
     """By a form that stands in a part of the page that is made anew: it is taken for ours all the same."""
     page = journey.person.page
-    page.goto(f"{journey.person.url}/new")
-    journey.press("Try the sample")
+    journey.try_the_sample()
     page.locator("aside details").evaluate_all("all => all.forEach((one) => (one.open = true))")
     page.get_by_label("Tokens at most").fill("1")
     with journey.held():
@@ -105,8 +123,7 @@ def test_a_paused_task_gets_more_tokens(journey: Journey) -> None:
 def test_a_task_is_cancelled(journey: Journey) -> None:
     """After a question, for good. The lists and gauges are for everybody, too."""
     page = journey.person.page
-    page.goto(f"{journey.person.url}/new")
-    journey.press("Try the sample")
+    journey.try_the_sample()
     with journey.held():
         journey.start()
         journey.press("Cancel")
