@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 
 from app import keys, logs
@@ -36,6 +37,8 @@ from app.workers.doorbell import LocalDoorbell, check_broker, doorbell_for
 from app.workers.embedded import Supervisor
 from rowvec import __version__
 from rowvec.machine import Machine
+
+log = structlog.get_logger(__name__)
 
 SWITCH_SECONDS = 0.001
 """Between threads: with Python's own 0.005 an answer of the ledger waits as long for each of its steps."""
@@ -93,7 +96,7 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             _leave_out_of_collections()
             sys.setswitchinterval(SWITCH_SECONDS)
             with _hearing_the_stop(service.stopping):
-                async with _watched_by_cloudwatch(config, machine, answers):
+                async with _warming_up(machine), _watched_by_cloudwatch(config, machine, answers):
                     yield
         finally:
             if supervisor:
@@ -101,6 +104,26 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             await machine.close()
 
     return lifespan
+
+
+@contextlib.asynccontextmanager
+async def _warming_up(machine: Machine) -> AsyncIterator[None]:
+    """An embedded service is there at once, and loads meanwhile what its first search would load: every
+    answer would wait for it then. One that has loaded it all has nothing to do here."""
+    warming = asyncio.create_task(_warm_up(machine))
+    try:
+        yield
+    finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+
+
+async def _warm_up(machine: Machine) -> None:
+    try:
+        await machine.warm_up()
+    except Exception as error:  # noqa: BLE001 - whoever uses it first is told; the service is there without it
+        log.warning("not_warmed_up", error=machine.redact(str(error)))
+    _leave_out_of_collections()
 
 
 def _watched_by_cloudwatch(

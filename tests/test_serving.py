@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 
 import simple_server
-from tests.http_service import ROOT, Running, follow, free_port, serve
+from tests.acceptance.production import until
+from tests.http_service import ROOT, Running, follow, free_port, serve, uvicorn
 
 KEY_LINE = re.compile(r"vdb_live_[0-9a-f]{12}_[0-9a-f]{64}_[0-9a-f]{8}")
 
@@ -96,3 +97,10 @@ def test_a_second_start_makes_no_second_key(tmp_path: Path) -> None:
     with serve(command, tmp_path) as service, service.client(key) as client:
         assert client.get("/api/v1/tasks").status_code == 200
         assert shown_keys(service) == []
+
+
+def test_a_service_nobody_has_asked_yet_loads_what_a_search_needs(tmp_path: Path) -> None:
+    """The first search of many callers would keep all of them waiting while it loads the store's library."""
+    with serve(uvicorn(), tmp_path) as service:
+        maps = Path(f"/proc/{service.process.pid}/maps")
+        assert until(lambda: "lancedb" in maps.read_text(), "the store's library is not loaded")
