@@ -108,7 +108,7 @@ def environment() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, moto: Moto) -> Iterator[Stack]:
     """The page's settings for many servers, with the addresses of this machine; then its two commands."""
-    folder, port = tmp_path_factory.mktemp("production"), free_port()
+    folder = tmp_path_factory.mktemp("production")
     with ExitStack() as servers:
         openai = servers.enter_context(started("openai", key="sk-the-accounts-own-key"))
         pinecone = servers.enter_context(
@@ -120,13 +120,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory, moto: Moto) -> Iterator[Stac
         redis = servers.enter_context(redis_running(folder))
         dynamodb = servers.enter_context(ExitStack())
         there = dynamodb.enter_context(between(moto.url))
+        port = free_port()  # after all that take whichever port is free
         (folder / ".env").write_text(
             settings(openai, pinecone, metabase.url, redis, moto, there, port, folder)
         )
         gunicorn = start(servers, folder, f"{SERVICE} --bind 127.0.0.1:{port}", "gunicorn.log")
         start(servers, folder, WORKER, "celery.log")
         running = Stack(folder, port, gunicorn, openai, pinecone, redis, dynamodb)
-        until(lambda: answers(port) and running.health()["workers"]["active"] == 2, "no stack")
+        try:
+            until(lambda: answers(port) and running.health()["workers"]["active"] == 2, "no stack")
+        except TimeoutError as error:
+            said = (folder / "gunicorn.log").read_text() + (folder / "celery.log").read_text()
+            raise RuntimeError(f"no stack: {said[-4000:]}") from error
         yield running
 
 
