@@ -96,7 +96,8 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
             _leave_out_of_collections()
             sys.setswitchinterval(SWITCH_SECONDS)
             with _hearing_the_stop(service.stopping):
-                async with _warming_up(machine), _watched_by_cloudwatch(config, machine, answers):
+                warming = _warming_up(machine) if supervisor else contextlib.nullcontext()
+                async with warming, _watched_by_cloudwatch(config, machine, answers):
                     yield
         finally:
             if supervisor:
@@ -109,7 +110,7 @@ def _lifespan(read: Callable[[], Settings], answers: Answers) -> Lifespan:
 @contextlib.asynccontextmanager
 async def _warming_up(machine: Machine) -> AsyncIterator[None]:
     """An embedded service is there at once, and loads meanwhile what its first search would load: every
-    answer would wait for it then. One that has loaded it all has nothing to do here."""
+    answer would wait for it then."""
     warming = asyncio.create_task(_warm_up(machine))
     try:
         yield

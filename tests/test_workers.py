@@ -146,7 +146,7 @@ async def test_an_empty_account_pauses_the_task_and_nothing_committed_is_paid_ag
 
 
 class SlowRefusal(WatchedEmbedder):
-    """An account that is refused once for each of two texts; the one that is `held` hears of it late."""
+    """An account that is refused once for each of two texts; `late` hears of it once `opened` is set."""
 
     def __init__(self) -> None:
         super().__init__()
